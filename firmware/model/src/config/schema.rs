@@ -1,0 +1,575 @@
+//! The table of every key of the configuration: type, unit, range, default and one sentence.
+//!
+//! Reading a document, suggesting the nearest key, and the reference manual
+//! (`docs/configuration.md`) all come from here.
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use super::value::Written;
+use crate::limits;
+
+/// One table of a document.
+#[derive(Debug)]
+pub struct Section {
+    /// Its TOML header, with `NAME` where the operator's own names stand; empty: the top.
+    pub header: &'static str,
+    /// What it is, a sentence.
+    pub about: &'static str,
+    /// Its keys, in the order of the manual.
+    pub keys: &'static [Key],
+}
+
+/// One key of a table.
+#[derive(Debug)]
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What may stand behind it.
+    pub kind: Kind,
+    /// What its absence means.
+    pub default: Default,
+    /// What it is for, a sentence.
+    pub about: &'static str,
+}
+
+/// What may stand behind a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A name of the operator's choice.
+    Name,
+    /// The name of something in the top-level table of that name.
+    Reference(&'static str),
+    /// The kernel's name of an interface.
+    Interface,
+    /// An IP address.
+    Address,
+    /// An array of IP addresses, at most so many.
+    Addresses(usize),
+    /// An array of prefixes, one to so many. `hosts`: with host bits, an address in its network.
+    Prefixes {
+        /// The most.
+        most: usize,
+        /// Addresses with the length of their network's prefix, rather than networks.
+        hosts: bool,
+    },
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        least: u16,
+        /// The largest.
+        most: u16,
+    },
+    /// A number with a unit.
+    Time {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
+    /// Ports and port ranges.
+    Ports,
+    /// One of these words.
+    Word(&'static [Word]),
+    /// A table.
+    Table(&'static Section),
+    /// Tables by name, at most so many.
+    Tables(&'static Section, usize),
+    /// Known and not built yet: refused.
+    Later,
+}
+
+/// A word that a key may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Word {
+    /// As it is written.
+    pub name: &'static str,
+    /// Known but not built yet: refused.
+    pub later: bool,
+}
+
+/// What the absence of a key means.
+#[derive(Clone, Copy, Debug)]
+pub enum Default {
+    /// The document is refused.
+    Required,
+    /// As if this were written.
+    Value(&'static str),
+    /// Described in words.
+    Means(&'static str),
+}
+
+const fn now(name: &'static str) -> Word {
+    Word { name, later: false }
+}
+const fn later(name: &'static str) -> Word {
+    Word { name, later: true }
+}
+const fn not_built(name: &'static str, about: &'static str) -> Key {
+    Key { name, kind: Kind::Later, default: Default::Means("not there"), about }
+}
+
+impl Section {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl Kind {
+    /// What would be legal, as an error message ends.
+    pub fn legal(&self) -> String {
+        match self {
+            Self::Name => format!(
+                "expected a name in quotes of at most {} letters, digits, -, _ and ., \
+                 beginning with a letter or digit",
+                limits::NAME_OCTETS
+            ),
+            Self::Reference(table) => format!("expected the name of a [{table}.NAME] in quotes"),
+            Self::Interface => format!(
+                "expected an interface's name of at most {} octets such as \"eth0\"",
+                limits::INTERFACE_OCTETS
+            ),
+            Self::Address => "expected an IP address such as \"192.0.2.80\" or \
+                              \"2001:db8:1::80\""
+                .into(),
+            Self::Addresses(_) => "expected an array of IP addresses such as \
+                                   [\"192.0.2.1\", \"2001:db8:1::1\"]"
+                .into(),
+            Self::Prefixes { hosts: false, most } => format!(
+                "expected an array of 1 to {most} prefixes such as \
+                 [\"192.0.2.0/24\", \"2001:db8:1::/64\"]"
+            ),
+            Self::Prefixes { hosts: true, most } => format!(
+                "expected an array of 1 to {most} addresses with prefix lengths such as \
+                 [\"192.0.2.11/24\", \"2001:db8:1::11/64\"]"
+            ),
+            Self::Integer { least, most } => format!("expected a number from {least} to {most}"),
+            Self::Time { least, most } => {
+                let (least, most) = (Written(*least), Written(*most));
+                format!("expected a duration from {least} to {most} such as \"1s\" or \"200ms\"")
+            }
+            Self::Ports => {
+                "expected ports and ranges such as \"80,443,8000-8099\", or \"all\"".into()
+            }
+            Self::Word(words) => format!("expected {}", built(words)),
+            Self::Table(section) | Self::Tables(section, _) => {
+                format!("expected a table [{}]", section.header)
+            }
+            Self::Later => "leave it out".into(),
+        }
+    }
+}
+
+impl Kind {
+    /// How many elements an array may have.
+    pub(super) const fn elements(&self) -> (usize, usize) {
+        match self {
+            Self::Prefixes { most, .. } => (1, *most),
+            Self::Addresses(most) => (0, *most),
+            Self::Name
+            | Self::Reference(_)
+            | Self::Interface
+            | Self::Address
+            | Self::Integer { .. }
+            | Self::Time { .. }
+            | Self::Ports
+            | Self::Word(_)
+            | Self::Table(_)
+            | Self::Tables(..)
+            | Self::Later => (0, 0),
+        }
+    }
+}
+
+/// The words that are built, in quotes, joined with `or`.
+fn built(words: &[Word]) -> String {
+    let mut text = String::new();
+    for word in words.iter().filter(|word| !word.later) {
+        let joint = if text.is_empty() { "" } else { " or " };
+        text.push_str(&format!("{joint}\"{}\"", word.name));
+    }
+    text
+}
+
+/// The cluster document.
+pub static CLUSTER_DOCUMENT: Section = Section {
+    header: "",
+    about: "What all nodes agree on.",
+    keys: &[
+        Key {
+            name: "cluster",
+            kind: Kind::Table(&CLUSTER),
+            default: Default::Required,
+            about: "Settings of the whole cluster.",
+        },
+        Key {
+            name: "network",
+            kind: Kind::Tables(&NETWORK, limits::NETWORKS),
+            default: Default::Means("none"),
+            about: "Ethernet segments that nodes attach to.",
+        },
+        Key {
+            name: "vip",
+            kind: Kind::Tables(&VIP, limits::VIPS),
+            default: Default::Means("none"),
+            about: "Virtual addresses.",
+        },
+        Key {
+            name: "service",
+            kind: Kind::Tables(&SERVICE, limits::SERVICES),
+            default: Default::Means("none"),
+            about: "What is balanced.",
+        },
+        Key {
+            name: "pool",
+            kind: Kind::Tables(&POOL, limits::POOLS),
+            default: Default::Means("none"),
+            about: "Servers that serve the same.",
+        },
+        Key {
+            name: "node",
+            kind: Kind::Tables(&NODE, limits::NODES),
+            default: Default::Means("none"),
+            about: "The boxes.",
+        },
+    ],
+};
+
+/// The node document.
+pub static NODE_DOCUMENT: Section = Section {
+    header: "",
+    about: "What only this box needs to know.",
+    keys: &[Key {
+        name: "name",
+        kind: Kind::Name,
+        default: Default::Required,
+        about: "Which [node.NAME] of the cluster document this box is.",
+    }],
+};
+
+static CLUSTER: Section = Section {
+    header: "cluster",
+    about: "Settings of the whole cluster.",
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Name,
+            default: Default::Required,
+            about: "What the operator calls the cluster.",
+        },
+        Key {
+            name: "policy",
+            kind: Kind::Word(&[now("witness"), now("available"), now("quorum")]),
+            default: Default::Value("witness"),
+            about: "What a node may do when it cannot hear the others: go on while a witness \
+                    answers, go on regardless, or go on only with a majority.",
+        },
+        Key {
+            name: "profile",
+            kind: Kind::Word(&[
+                now("auto"),
+                now("fast"),
+                now("normal"),
+                now("vm"),
+                now("emulated"),
+            ]),
+            default: Default::Value("auto"),
+            about: "How fast failures are detected; auto looks at what the box runs on.",
+        },
+    ],
+};
+
+static NETWORK: Section = Section {
+    header: "network.NAME",
+    about: "An Ethernet segment that nodes attach to.",
+    keys: &[
+        Key {
+            name: "prefixes",
+            kind: Kind::Prefixes { most: limits::PREFIXES_PER_NETWORK, hosts: false },
+            default: Default::Required,
+            about: "The prefixes that are on the link; no two networks may overlap.",
+        },
+        Key {
+            name: "gateways",
+            kind: Kind::Addresses(limits::GATEWAYS_PER_NETWORK),
+            default: Default::Value("[]"),
+            about: "Routers to everywhere else, at most one of each family, inside a prefix.",
+        },
+        not_built("routes", "Routers to some prefixes only."),
+        not_built("witnesses", "Addresses that tell whether this network still works."),
+        not_built("management", "Whether consoles are served here."),
+    ],
+};
+
+static VIP: Section = Section {
+    header: "vip.NAME",
+    about: "A virtual address.",
+    keys: &[
+        Key {
+            name: "network",
+            kind: Kind::Reference("network"),
+            default: Default::Required,
+            about: "The network on which it is answered for.",
+        },
+        Key {
+            name: "address",
+            kind: Kind::Address,
+            default: Default::Required,
+            about: "The address, inside a prefix of its network, that no machine has.",
+        },
+        Key {
+            name: "group",
+            kind: Kind::Name,
+            default: Default::Means("the VIP's own name"),
+            about: "VIPs of one group move together.",
+        },
+        Key {
+            name: "gateway",
+            kind: Kind::Word(&[now("route"), later("masquerade"), now("off")]),
+            default: Default::Value("off"),
+            about: "Whether servers use it as their default gateway for traffic of their own.",
+        },
+        not_built("prefer", "The node that should own it."),
+        not_built("pin", "The only node that may own it."),
+        not_built("spread", "Whether its flows are shared among nodes."),
+    ],
+};
+
+static SERVICE: Section = Section {
+    header: "service.NAME",
+    about: "What is balanced: a VIP, a protocol and ports. No two services share a port of one \
+            VIP and protocol.",
+    keys: &[
+        Key {
+            name: "vip",
+            kind: Kind::Reference("vip"),
+            default: Default::Required,
+            about: "The address that clients connect to.",
+        },
+        Key {
+            name: "protocol",
+            kind: Kind::Word(&[now("tcp"), now("udp")]),
+            default: Default::Required,
+            about: "The protocol that clients speak.",
+        },
+        Key {
+            name: "ports",
+            kind: Kind::Ports,
+            default: Default::Required,
+            about: "The ports that clients connect to.",
+        },
+        Key {
+            name: "mode",
+            kind: Kind::Word(&[now("nat"), later("full-nat"), later("direct"), later("tunnel")]),
+            default: Default::Value("nat"),
+            about: "How packets get to a server and back; nat rewrites the destination, and the \
+                    servers' replies come back through an inside VIP.",
+        },
+        Key {
+            name: "pool",
+            kind: Kind::Reference("pool"),
+            default: Default::Required,
+            about: "The servers, of the VIP's family.",
+        },
+        Key {
+            name: "idle",
+            kind: Kind::Time { least: limits::IDLE_MIN, most: limits::IDLE_MAX },
+            default: Default::Means("the protocol's own"),
+            about: "How long a silent flow is remembered.",
+        },
+        not_built("source", "The VIP that servers see as the client of a full-nat service."),
+        not_built("tunnel", "The encapsulation of a tunnel service."),
+        not_built("persistence", "How long a source stays with its server."),
+    ],
+};
+
+static POOL: Section = Section {
+    header: "pool.NAME",
+    about: "Servers that serve the same.",
+    keys: &[
+        Key {
+            name: "scheduler",
+            kind: Kind::Word(&[
+                now("maglev"),
+                later("rendezvous"),
+                later("source-hash"),
+                later("round-robin"),
+                later("weighted-round-robin"),
+                later("least-connections"),
+                later("weighted-least-connections"),
+                later("least-response-time"),
+                later("two-choices"),
+            ]),
+            default: Default::Value("maglev"),
+            about: "How a server is chosen for a new flow.",
+        },
+        Key {
+            name: "check",
+            kind: Kind::Table(&CHECK),
+            default: Default::Means("servers are not probed and taken for alive"),
+            about: "How the servers are watched.",
+        },
+        Key {
+            name: "server",
+            kind: Kind::Tables(&SERVER, limits::SERVERS_PER_POOL),
+            default: Default::Means("none"),
+            about: "The servers.",
+        },
+        not_built("sorry", "The pool that serves when no server of this one is left."),
+    ],
+};
+
+static CHECK: Section = Section {
+    header: "pool.NAME.check",
+    about: "How the servers of a pool are watched.",
+    keys: &[
+        Key {
+            name: "kind",
+            kind: Kind::Word(&[
+                now("tcp"),
+                later("tls"),
+                later("http"),
+                later("https"),
+                later("smtp"),
+                later("ftp"),
+                later("dns"),
+                later("udp"),
+                later("icmp"),
+                later("agent"),
+            ]),
+            default: Default::Value("tcp"),
+            about: "What a probe says; tcp opens a connection and closes it.",
+        },
+        Key {
+            name: "interval",
+            kind: Kind::Time {
+                least: limits::CHECK_INTERVAL_MIN,
+                most: limits::CHECK_INTERVAL_MAX,
+            },
+            default: Default::Value("1s"),
+            about: "Time between two probes of one server.",
+        },
+        Key {
+            name: "timeout",
+            kind: Kind::Time { least: limits::CHECK_TIMEOUT_MIN, most: limits::CHECK_TIMEOUT_MAX },
+            default: Default::Means("1s, or the interval where that is shorter"),
+            about: "How long a probe waits for its answer; not longer than the interval.",
+        },
+        Key {
+            name: "rise",
+            kind: Kind::Integer { least: 1, most: limits::CHECK_COUNT as u16 },
+            default: Default::Value("1"),
+            about: "Successes in a row that bring a server up.",
+        },
+        Key {
+            name: "fall",
+            kind: Kind::Integer { least: 1, most: limits::CHECK_COUNT as u16 },
+            default: Default::Value("1"),
+            about: "Failures in a row that take a server down.",
+        },
+        Key {
+            name: "port",
+            kind: Kind::Integer { least: 1, most: u16::MAX },
+            default: Default::Means(
+                "the server's port, else the first port of the pool's first service (TCP before \
+                 UDP); where that has all ports, servers are not probed",
+            ),
+            about: "The port that is probed.",
+        },
+    ],
+};
+
+static SERVER: Section = Section {
+    header: "pool.NAME.server.NAME",
+    about: "A back-end machine.",
+    keys: &[
+        Key {
+            name: "address",
+            kind: Kind::Address,
+            default: Default::Required,
+            about: "Where it is; neither a VIP nor a node's own address.",
+        },
+        Key {
+            name: "port",
+            kind: Kind::Integer { least: 1, most: u16::MAX },
+            default: Default::Means("the port that the client connected to"),
+            about: "Where it listens.",
+        },
+        Key {
+            name: "weight",
+            kind: Kind::Integer { least: 0, most: limits::WEIGHT },
+            default: Default::Value("1"),
+            about: "Its share of new flows relative to the other servers; 0 gives it none.",
+        },
+        Key {
+            name: "state",
+            kind: Kind::Word(&[
+                now("up"),
+                now("down"),
+                now("draining"),
+                now("disabled"),
+                later("backup"),
+            ]),
+            default: Default::Value("up"),
+            about: "up serves while its check succeeds, down counts as failed, draining keeps \
+                    its flows and gets no new ones, disabled is not there.",
+        },
+        not_built("connections", "The most flows it is given."),
+        not_built("slow-start", "How long its weight grows after it came up."),
+    ],
+};
+
+static NODE: Section = Section {
+    header: "node.NAME",
+    about: "A box.",
+    keys: &[
+        Key {
+            name: "id",
+            kind: Kind::Integer { least: 1, most: u8::MAX as u16 },
+            default: Default::Required,
+            about: "Its number in the cluster, unique.",
+        },
+        Key {
+            name: "port",
+            kind: Kind::Tables(&PORT, limits::PORTS),
+            default: Default::Means("none"),
+            about: "Its ports.",
+        },
+        not_built("weight", "Its share of the VIPs relative to the other nodes."),
+    ],
+};
+
+static PORT: Section = Section {
+    header: "node.NAME.port.NAME",
+    about: "A port of a box, one for each network it attaches to.",
+    keys: &[
+        Key {
+            name: "network",
+            kind: Kind::Reference("network"),
+            default: Default::Required,
+            about: "The network it is attached to.",
+        },
+        Key {
+            name: "addresses",
+            kind: Kind::Prefixes { most: limits::ADDRESSES_PER_PORT, hosts: true },
+            default: Default::Required,
+            about: "The node's own fixed addresses there, each with the length of the network's \
+                    prefix that holds it.",
+        },
+        Key {
+            name: "vlan",
+            kind: Kind::Integer { least: 1, most: limits::VLAN },
+            default: Default::Means("untagged"),
+            about: "The VLAN of the interface.",
+        },
+        Key {
+            name: "interface",
+            kind: Kind::Interface,
+            default: Default::Means("the port's own name"),
+            about: "The interface, as the kernel calls it.",
+        },
+        not_built("bond", "Several interfaces as one."),
+    ],
+};

@@ -1,0 +1,224 @@
+//! Every limit of the product, with its unit and its reason, in one place.
+//!
+//! The arithmetic between limits is asserted at compile time at the end of the file, so that one
+//! of them cannot be raised without the others that depend on it.
+
+use core::time::Duration;
+
+// What one box is made of.
+
+/// Logical ports of one node: interfaces, or VLANs of them. A chassis has at most a dozen
+/// interfaces; the rest is room for VLANs. A bit set of ports fits a `u32`.
+pub const PORTS: usize = 32;
+/// Threads that forward, one for each data core. Beyond this the kernel's fanout group and the
+/// rings' memory cost more than another core brings.
+pub const WORKERS: usize = 16;
+/// Frames handled between two looks at gates, tables and queues: large enough to amortise them,
+/// small enough to stay within the first-level cache.
+pub const BURST: usize = 64;
+/// Octets of the largest frame on a port, Ethernet header included: a 64 KiB segmentation offload
+/// datagram behind 14 octets of Ethernet.
+pub const FRAME_OCTETS: usize = 65_535 + 14;
+
+// What a cluster document may hold.
+
+/// Octets of a document. The largest legal one, every table full with names of ordinary length,
+/// is about 3 MiB.
+pub const DOCUMENT_OCTETS: usize = 4 << 20;
+/// Octets after the first syntax error that are searched for further ones; what follows is
+/// usually the echo of the first, and each finding costs memory.
+pub const SYNTAX_WINDOW_OCTETS: usize = 64 << 10;
+/// Problems listed for one document; the rest is counted.
+pub const PROBLEMS: usize = 1_000;
+/// Octets of quoted input in a message: two lines of a terminal hold the message.
+pub const QUOTE_OCTETS: usize = 48;
+/// Octets of a name. A DNS label is as long (RFC 1035 §2.3.4).
+pub const NAME_OCTETS: usize = 63;
+/// Octets of an interface's name: Linux' `IFNAMSIZ` is 16 with the closing zero.
+pub const INTERFACE_OCTETS: usize = 15;
+/// Networks of a cluster. Each costs a host stack and a lease.
+pub const NETWORKS: usize = 16;
+/// Prefixes of one network.
+pub const PREFIXES_PER_NETWORK: usize = 8;
+/// Gateways of one network: one of each family.
+pub const GATEWAYS_PER_NETWORK: usize = 2;
+/// Nodes of a cluster: every pair exchanges heartbeats up to 8, beyond that 6 observers each.
+pub const NODES: usize = 16;
+/// Primary addresses of one port.
+pub const ADDRESSES_PER_PORT: usize = 8;
+/// Virtual addresses of a cluster: announcing all of them at 200 a second takes 5 s.
+pub const VIPS: usize = 1_024;
+/// Services of a cluster.
+pub const SERVICES: usize = 16_384;
+/// Port ranges of one service: looked up by binary search.
+pub const RANGES_PER_SERVICE: usize = 64;
+/// Pools of a cluster.
+pub const POOLS: usize = 4_096;
+/// Servers of all pools together. A server's number is a `u16` that is not reused while flows
+/// refer to it, so half of the numbers stay free for newcomers.
+pub const SERVERS: usize = 32_768;
+/// Servers of one pool: each keeps at least 8 slots of the largest selection table.
+pub const SERVERS_PER_POOL: usize = 8_192;
+/// Slots of the largest selection table. A prime, as Maglev needs (Eisenbud et al. 2016 §3.4).
+pub const SELECTION_SLOTS: usize = 65_537;
+/// The largest weight of a server.
+pub const WEIGHT: u16 = 1_000;
+/// The largest VLAN identifier (IEEE 802.1Q: 0 and 4095 are reserved).
+pub const VLAN: u16 = 4_094;
+
+// Time that an operator may set.
+
+/// Shortest interval between two probes of one server.
+pub const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Longest interval between two probes of one server.
+pub const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// Interval between two probes unless the check says otherwise: a server whose port closes is
+/// out within a second.
+pub const CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
+/// Shortest time a probe waits for its answer: below this a busy server looks dead.
+pub const CHECK_TIMEOUT_MIN: Duration = Duration::from_millis(10);
+/// Longest time a probe waits for its answer.
+pub const CHECK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Time a probe waits for its answer unless the check says otherwise or has a shorter interval.
+pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+/// The most successes or failures in a row that a verdict may wait for.
+pub const CHECK_COUNT: u8 = 10;
+/// Successes in a row after which a server is up again, by default.
+pub const CHECK_RISE_DEFAULT: u8 = 1;
+/// Failures in a row after which a server is down, by default. A lost SYN is retried within the
+/// time-out, so one failed probe means more than one lost packet.
+pub const CHECK_FALL_DEFAULT: u8 = 1;
+/// Shortest idle time of a flow.
+pub const IDLE_MIN: Duration = Duration::from_secs(1);
+/// Longest idle time of a flow.
+pub const IDLE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+// What the data path holds.
+
+/// Octets of one flow's record: one cache line.
+pub const FLOW_RECORD_OCTETS: usize = 64;
+/// Flows of one node unless configured otherwise.
+pub const FLOWS_DEFAULT: usize = 1 << 20;
+/// Flows of one node at most.
+pub const FLOWS_MAX: usize = 10 << 20;
+/// Datagrams whose fragments are remembered at a time.
+pub const FRAGMENT_ENTRIES: usize = 1_024;
+/// How long the fragments of a datagram are remembered: RFC 791 §3.2 wants at most 15 s and
+/// RFC 8200 §4.5 60 s; we only forward them.
+pub const FRAGMENT_LIFETIME: Duration = Duration::from_secs(15);
+/// Fragments held back until the first of their datagram arrives, over all datagrams.
+pub const FRAGMENTS_HELD: usize = 256;
+/// Neighbours remembered, over all networks.
+pub const NEIGHBOURS: usize = 4_096;
+/// Frames that wait for a neighbour's address, over all neighbours.
+pub const NEIGHBOUR_WAIT_FRAMES: usize = 256;
+/// Frames that wait for one neighbour: the newest are worth keeping (RFC 1122 §2.3.2.2 wants at
+/// least one).
+pub const NEIGHBOUR_WAIT_FRAMES_EACH: usize = 4;
+
+// How often the box answers strangers: averages a second and bursts at once.
+
+/// ICMP errors a second that one forwarder sends (RFC 1812 §4.3.2.8, RFC 4443 §2.4(f)).
+pub const ICMP_ERRORS_PER_SECOND: u32 = 1_000;
+/// ICMP errors at once.
+pub const ICMP_ERRORS_BURST: u32 = 100;
+/// Echo replies a second that one forwarder sends.
+pub const ECHO_REPLIES_PER_SECOND: u32 = 10_000;
+/// Echo replies at once.
+pub const ECHO_REPLIES_BURST: u32 = 1_000;
+/// TCP resets a second that one forwarder sends.
+pub const RESETS_PER_SECOND: u32 = 10_000;
+/// TCP resets at once.
+pub const RESETS_BURST: u32 = 1_000;
+/// ARP replies and neighbour advertisements a second.
+pub const NEIGHBOUR_ANSWERS_PER_SECOND: u32 = 10_000;
+/// ARP replies and neighbour advertisements at once: every VIP may be asked for at once.
+pub const NEIGHBOUR_ANSWERS_BURST: u32 = 2_048;
+/// ARP requests and neighbour solicitations a second, over all neighbours.
+pub const NEIGHBOUR_QUESTIONS_PER_SECOND: u32 = 1_000;
+/// ARP requests and neighbour solicitations at once.
+pub const NEIGHBOUR_QUESTIONS_BURST: u32 = 256;
+/// Announcements of VIPs a second on one port.
+pub const ANNOUNCEMENTS_PER_SECOND: u32 = 200;
+/// Announcements of VIPs at once on one port.
+pub const ANNOUNCEMENTS_BURST: u32 = 50;
+
+// The node's own conversations.
+
+/// First local port of the host stack that serves the node's own conversations.
+pub const LOCAL_PORT_FIRST: u16 = 49_152;
+/// Last local port of the host stack that serves the node's own conversations.
+pub const LOCAL_PORT_LAST: u16 = 60_999;
+/// First local port of the probes' host stack: forwarders tell the two apart by it.
+pub const PROBE_PORT_FIRST: u16 = 61_000;
+/// Last local port of the probes' host stack.
+pub const PROBE_PORT_LAST: u16 = 65_535;
+/// Connections of one host stack.
+pub const CONNECTIONS: usize = 512;
+/// Probes under way at a time: the probes' connections.
+pub const PROBES: usize = CONNECTIONS;
+/// Addresses that one host stack interface can have, as smoltcp is built.
+pub const STACK_ADDRESSES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ADDR_COUNT"));
+/// Routes that one host stack interface can have, as smoltcp is built.
+pub const STACK_ROUTES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ROUTE_COUNT"));
+/// Octets of a datagram that a host stack can put together, as smoltcp is built.
+pub const STACK_REASSEMBLY_OCTETS: usize = built_in(env!("SMOLTCP_REASSEMBLY_BUFFER_SIZE"));
+
+// Consoles and what they show.
+
+/// Octets of one line on a console.
+pub const CONSOLE_LINE_OCTETS: usize = 256;
+/// Lines that a console session remembers.
+pub const CONSOLE_HISTORY: usize = 50;
+/// Sessions at a time.
+pub const CONSOLE_SESSIONS: usize = 8;
+/// Lines of the log that the box keeps in memory.
+pub const LOG_LINES: usize = 2_000;
+/// Octets of one line of the log.
+pub const LOG_LINE_OCTETS: usize = 512;
+/// Rows of one reply to an operator: above this the rest is counted.
+pub const REPLY_ROWS: usize = 65_536;
+
+/// The number that a build setting carries.
+const fn built_in(text: &str) -> usize {
+    let digits = text.as_bytes();
+    let (mut value, mut at) = (0, 0);
+    while at < digits.len() {
+        assert!(digits[at].is_ascii_digit(), "a build setting is a decimal number");
+        value = value * 10 + (digits[at] - b'0') as usize;
+        at += 1;
+    }
+    value
+}
+
+// The arithmetic between limits.
+const _: () = assert!(PORTS <= u32::BITS as usize, "a set of ports is a u32");
+const _: () = assert!(WORKERS <= BURST, "every worker gets a share of a burst");
+const _: () = assert!(BURST.is_power_of_two());
+const _: () = assert!(SERVERS * 2 <= 1 << 16, "half of the server numbers stay free");
+const _: () = assert!(SERVICES < u16::MAX as usize, "base::ServiceId is a u16");
+const _: () = assert!(VIPS < u16::MAX as usize, "base::VipId is a u16");
+const _: () = assert!(POOLS < u16::MAX as usize, "base::PoolId is a u16");
+const _: () = assert!(NETWORKS < u16::MAX as usize, "base::NetworkId is a u16");
+const _: () = assert!(SERVERS_PER_POOL * 8 <= SELECTION_SLOTS, "each server keeps 8 slots");
+const _: () = assert!(SERVERS_PER_POOL <= SERVERS);
+const _: () = assert!(NODES <= u8::MAX as usize, "a node's id is a u8 and not 0");
+const _: () = assert!(ADDRESSES_PER_PORT <= STACK_ADDRESSES, "the host stack holds them all");
+const _: () = assert!(GATEWAYS_PER_NETWORK <= STACK_ROUTES, "the host stack holds them all");
+const _: () = assert!(PREFIXES_PER_NETWORK <= ADDRESSES_PER_PORT, "one address in each prefix");
+const _: () = assert!(STACK_REASSEMBLY_OCTETS >= 1_500, "RFC 8200 §5");
+const _: () = assert!(FLOW_RECORD_OCTETS.is_power_of_two());
+const _: () = assert!(FLOWS_DEFAULT <= FLOWS_MAX);
+const _: () = assert!(FRAGMENTS_HELD <= FRAGMENT_ENTRIES);
+const _: () = assert!(NEIGHBOUR_WAIT_FRAMES_EACH <= NEIGHBOUR_WAIT_FRAMES);
+const _: () = assert!(NEIGHBOUR_WAIT_FRAMES <= NEIGHBOURS);
+const _: () = assert!(NEIGHBOUR_ANSWERS_BURST as usize >= VIPS, "all VIPs asked for at once");
+const _: () = assert!(LOCAL_PORT_LAST < PROBE_PORT_FIRST, "the two stacks share no port");
+const _: () = assert!(PROBES <= (PROBE_PORT_LAST - PROBE_PORT_FIRST) as usize);
+const _: () = assert!(CHECK_INTERVAL_MIN.as_millis() <= CHECK_INTERVAL_DEFAULT.as_millis());
+const _: () = assert!(CHECK_INTERVAL_DEFAULT.as_millis() <= CHECK_INTERVAL_MAX.as_millis());
+const _: () = assert!(CHECK_TIMEOUT_MIN.as_millis() <= CHECK_INTERVAL_MIN.as_millis());
+const _: () = assert!(CHECK_TIMEOUT_DEFAULT.as_millis() <= CHECK_TIMEOUT_MAX.as_millis());
+const _: () = assert!(CHECK_RISE_DEFAULT <= CHECK_COUNT && CHECK_FALL_DEFAULT <= CHECK_COUNT);
+const _: () = assert!(QUOTE_OCTETS < NAME_OCTETS && INTERFACE_OCTETS < NAME_OCTETS);
+const _: () = assert!(CONSOLE_LINE_OCTETS > 2 * NAME_OCTETS, "a line holds a path of names");
