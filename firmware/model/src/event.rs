@@ -1,1 +1,373 @@
-//! Placeholder.
+//! What happened. Each kind of event has a name that does not change and evidence with types; the
+//! log, the timeline and syslog are renderings of it.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::net::IpAddr;
+
+use base::Mac;
+use base::time::Instant;
+
+use crate::limits;
+use crate::status::Cause;
+
+/// How much an event wants attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Things go their way.
+    Information,
+    /// Something is missing or strange; the box serves.
+    Warning,
+    /// Something does not work.
+    Error,
+}
+
+/// Something that happened. [`fmt::Display`] tells it in one sentence without time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A step of starting up is done.
+    BootStep {
+        /// What was done.
+        step: String,
+        /// What came of it.
+        detail: String,
+    },
+    /// A document was read and is in force.
+    ConfigLoaded {
+        /// VIPs in it.
+        vips: usize,
+        /// Services in it.
+        services: usize,
+        /// Servers in it.
+        servers: usize,
+    },
+    /// A document could not be used.
+    ConfigFailed {
+        /// Which: a file's name.
+        document: String,
+        /// How many problems it has.
+        problems: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// A port has a carrier again.
+    LinkUp {
+        /// Which.
+        port: String,
+    },
+    /// A port lost its carrier.
+    LinkDown {
+        /// Which.
+        port: String,
+    },
+    /// A port cannot be used any more: its interface is gone or refuses.
+    PortLost {
+        /// Which.
+        port: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A port can be used.
+    PortOpened {
+        /// Which.
+        port: String,
+        /// Its hardware address.
+        mac: Mac,
+        /// Its largest datagram in octets.
+        mtu: u32,
+    },
+    /// This box answers for a VIP from now on.
+    VipServed {
+        /// Which.
+        vip: String,
+        /// Its address.
+        address: IpAddr,
+    },
+    /// This box does not answer for a VIP any more.
+    VipReleased {
+        /// Which.
+        vip: String,
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Somebody else uses one of our addresses (RFC 5227 §2.4).
+    AddressConflict {
+        /// Which.
+        address: IpAddr,
+        /// On which network.
+        network: String,
+        /// Who.
+        mac: Mac,
+    },
+    /// A server is given flows again.
+    ServerUp {
+        /// Its pool.
+        pool: String,
+        /// Its name in the pool.
+        server: String,
+        /// Why.
+        cause: Cause,
+    },
+    /// A server is given no more flows.
+    ServerDown {
+        /// Its pool.
+        pool: String,
+        /// Its name in the pool.
+        server: String,
+        /// Why.
+        cause: Cause,
+    },
+    /// A pool has no server left: its services answer nobody.
+    PoolEmpty {
+        /// Which.
+        pool: String,
+    },
+    /// A bounded table or queue turned something away, for the first time in a while.
+    LimitReached {
+        /// Its name in [`crate::limits`].
+        limit: &'static str,
+        /// What it holds.
+        size: usize,
+    },
+    /// Part of the program failed and was started again.
+    TaskRestarted {
+        /// Which.
+        task: String,
+        /// Its last words.
+        reason: String,
+    },
+    /// An operator asked for a restart of the box.
+    Rebooting,
+    /// An operator asked for the box to go off.
+    PoweringOff,
+}
+
+impl Event {
+    /// The name of its kind, which does not change.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::BootStep { .. } => "boot-step",
+            Self::ConfigLoaded { .. } => "config-loaded",
+            Self::ConfigFailed { .. } => "config-failed",
+            Self::LinkUp { .. } => "link-up",
+            Self::LinkDown { .. } => "link-down",
+            Self::PortLost { .. } => "port-lost",
+            Self::PortOpened { .. } => "port-opened",
+            Self::VipServed { .. } => "vip-served",
+            Self::VipReleased { .. } => "vip-released",
+            Self::AddressConflict { .. } => "address-conflict",
+            Self::ServerUp { .. } => "server-up",
+            Self::ServerDown { .. } => "server-down",
+            Self::PoolEmpty { .. } => "pool-empty",
+            Self::LimitReached { .. } => "limit-reached",
+            Self::TaskRestarted { .. } => "task-restarted",
+            Self::Rebooting => "rebooting",
+            Self::PoweringOff => "powering-off",
+        }
+    }
+
+    /// How much it wants attention.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::ConfigFailed { .. }
+            | Self::PortLost { .. }
+            | Self::AddressConflict { .. }
+            | Self::PoolEmpty { .. }
+            | Self::TaskRestarted { .. } => Severity::Error,
+            Self::LinkDown { .. } | Self::ServerDown { .. } | Self::LimitReached { .. } => {
+                Severity::Warning
+            }
+            Self::BootStep { .. }
+            | Self::ConfigLoaded { .. }
+            | Self::LinkUp { .. }
+            | Self::PortOpened { .. }
+            | Self::VipServed { .. }
+            | Self::VipReleased { .. }
+            | Self::ServerUp { .. }
+            | Self::Rebooting
+            | Self::PoweringOff => Severity::Information,
+        }
+    }
+
+    /// One line of the log, without its end: `[    2.134] portico: server web/s1 down: refused`.
+    /// The time is seconds since the start of the kernel, as the kernel's own log has it. At most
+    /// [`limits::LOG_LINE_OCTETS`] octets and free of control characters, whatever the evidence.
+    pub fn render(&self, at: Instant) -> String {
+        let milliseconds = at.as_millis();
+        let (seconds, rest) = (milliseconds / 1_000, milliseconds % 1_000);
+        one_line(&format!("[{seconds:5}.{rest:03}] portico: {self}"))
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BootStep { step, detail } => write!(f, "boot: {step}: {detail}"),
+            Self::ConfigLoaded { vips, services, servers } => {
+                write!(f, "config: {vips} VIPs, {services} services, {servers} servers")
+            }
+            Self::ConfigFailed { document, problems: 1, first } => {
+                write!(f, "config: {document} is refused: {first}")
+            }
+            Self::ConfigFailed { document, problems, first } => {
+                write!(f, "config: {document} is refused, {problems} problems, first: {first}")
+            }
+            Self::LinkUp { port } => write!(f, "port {port} link up"),
+            Self::LinkDown { port } => write!(f, "port {port} link down"),
+            Self::PortLost { port, reason } => write!(f, "port {port} lost: {reason}"),
+            Self::PortOpened { port, mac, mtu } => {
+                write!(f, "port {port} opened: {mac}, MTU {mtu}")
+            }
+            Self::VipServed { vip, address } => write!(f, "VIP {vip} {address} served here"),
+            Self::VipReleased { vip, address } => write!(f, "VIP {vip} {address} released"),
+            Self::AddressConflict { address, network, mac } => {
+                write!(f, "address {address} is used by {mac} on {network} too")
+            }
+            Self::ServerUp { pool, server, cause } => {
+                write!(f, "server {pool}/{server} up: {cause}")
+            }
+            Self::ServerDown { pool, server, cause } => {
+                write!(f, "server {pool}/{server} down: {cause}")
+            }
+            Self::PoolEmpty { pool } => write!(f, "pool {pool} has no server left"),
+            Self::LimitReached { limit, size } => write!(f, "limit reached: {limit}, {size}"),
+            Self::TaskRestarted { task, reason } => write!(f, "{task} restarted: {reason}"),
+            Self::Rebooting => f.write_str("rebooting"),
+            Self::PoweringOff => f.write_str("powering off"),
+        }
+    }
+}
+
+/// `text` without control characters and not too long.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(limits::LOG_LINE_OCTETS));
+    for character in text.chars() {
+        let character = if character.is_control() { ' ' } else { character };
+        if line.len() + character.len_utf8() > limits::LOG_LINE_OCTETS {
+            break;
+        }
+        line.push(character);
+    }
+    line.trim_end().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
+    use base::time::Duration;
+
+    /// One of each kind with its line, in the order of the enum.
+    fn every_kind() -> Vec<(Event, &'static str, &'static str)> {
+        let text = String::from;
+        let address: IpAddr = "192.0.2.80".parse().unwrap();
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let answered = Cause::Answered(Duration::from_micros(400));
+        alloc::vec![
+            (
+                Event::BootStep { step: text("modules"), detail: text("14 loaded") },
+                "boot-step",
+                "boot: modules: 14 loaded",
+            ),
+            (
+                Event::ConfigLoaded { vips: 2, services: 1, servers: 3 },
+                "config-loaded",
+                "config: 2 VIPs, 1 services, 3 servers",
+            ),
+            (
+                Event::ConfigFailed {
+                    document: text("cluster.toml"),
+                    problems: 3,
+                    first: text("1:1 cluster: missing"),
+                },
+                "config-failed",
+                "config: cluster.toml is refused, 3 problems, first: 1:1 cluster: missing",
+            ),
+            (Event::LinkUp { port: text("eth0") }, "link-up", "port eth0 link up"),
+            (Event::LinkDown { port: text("eth0") }, "link-down", "port eth0 link down"),
+            (
+                Event::PortLost { port: text("eth0"), reason: text("no such device") },
+                "port-lost",
+                "port eth0 lost: no such device",
+            ),
+            (
+                Event::PortOpened { port: text("eth0"), mac, mtu: 1500 },
+                "port-opened",
+                "port eth0 opened: 02:00:00:00:00:01, MTU 1500",
+            ),
+            (
+                Event::VipServed { vip: text("www"), address },
+                "vip-served",
+                "VIP www 192.0.2.80 served here",
+            ),
+            (
+                Event::VipReleased { vip: text("www"), address },
+                "vip-released",
+                "VIP www 192.0.2.80 released",
+            ),
+            (
+                Event::AddressConflict { address, network: text("outside"), mac },
+                "address-conflict",
+                "address 192.0.2.80 is used by 02:00:00:00:00:01 on outside too",
+            ),
+            (
+                Event::ServerUp { pool: text("web"), server: text("s1"), cause: answered },
+                "server-up",
+                "server web/s1 up: answered in 0.4 ms",
+            ),
+            (
+                Event::ServerDown { pool: text("web"), server: text("s1"), cause: Cause::Refused },
+                "server-down",
+                "server web/s1 down: refused",
+            ),
+            (Event::PoolEmpty { pool: text("web") }, "pool-empty", "pool web has no server left"),
+            (
+                Event::LimitReached { limit: "NEIGHBOURS", size: 4096 },
+                "limit-reached",
+                "limit reached: NEIGHBOURS, 4096",
+            ),
+            (
+                Event::TaskRestarted { task: text("faces"), reason: text("index 3 of 2") },
+                "task-restarted",
+                "faces restarted: index 3 of 2",
+            ),
+            (Event::Rebooting, "rebooting", "rebooting"),
+            (Event::PoweringOff, "powering-off", "powering off"),
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_event_has_its_own_name_and_sentence() {
+        let kinds = every_kind();
+        for (event, name, sentence) in &kinds {
+            assert_eq!(event.name(), *name);
+            assert_eq!(event.to_string(), *sentence);
+        }
+        let names: BTreeSet<&str> = kinds.iter().map(|(event, ..)| event.name()).collect();
+        assert_eq!(names.len(), kinds.len());
+    }
+
+    #[test]
+    fn a_line_begins_with_seconds_since_kernel_start() {
+        let event = Event::BootStep { step: "modules".into(), detail: "14 loaded".into() };
+        for (milliseconds, start) in [
+            (2_134, "[    2.134] portico: boot: modules: 14 loaded"),
+            (0, "[    0.000] portico: boot"),
+            (99_999_007, "[99999.007] portico: boot"),
+            (123_456_000, "[123456.000] portico: boot"),
+        ] {
+            let line = event.render(Instant::from_millis(milliseconds));
+            assert!(line.starts_with(start), "{line}");
+        }
+    }
+
+    #[test]
+    fn evidence_can_neither_break_nor_flood_the_log() {
+        let reason = "ä\n\u{1b}[2J".repeat(1_000);
+        let line = Event::PortLost { port: "eth0".into(), reason }.render(Instant::ZERO);
+        assert!(line.len() <= limits::LOG_LINE_OCTETS, "{}", line.len());
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+}
