@@ -1,2 +1,105 @@
-//! Placeholder.
-fn main() {}
+//! The verbs that people type: `cargo xtask VERB`.
+//!
+//! Each verb sees to the programs of the host that it needs, does its work, and says what failed in
+//! a sentence. Rust work is left to cargo, so that this crate stays small and quick to build.
+#![forbid(unsafe_code)]
+
+mod tidy;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Build, check and try Portico",
+    disable_version_flag = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check everything: format, lints, gates, unit tests, one lab and one QEMU scenario
+    Test {
+        /// Also what takes long: run before a release
+        #[arg(long)]
+        all: bool,
+    },
+    /// Check the gates that the tree enforces on itself (see STYLE.md)
+    Tidy,
+    /// Check a cluster configuration and print every problem with its place
+    Check {
+        /// The file to check
+        file: PathBuf,
+    },
+    /// Run the forwarder over captures: what would the box do with these frames?
+    #[command(disable_help_flag = true)]
+    Replay {
+        /// Handed on to the replay tool; try --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Test { all } => verify::run(&root(), all),
+        Verb::Tidy => tidy(),
+        Verb::Check { file } => {
+            cargo_run("portico", &["check".into(), file.to_string_lossy().into_owned()])
+        }
+        Verb::Replay { arguments } => cargo_run("portico-replay", &arguments),
+    };
+    outcome.unwrap_or_else(|problem| {
+        eprintln!("xtask: {problem}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The root of the tree: cargo says at run time where this crate stands, so that a tree that was
+/// moved checks itself and not the place where it was built.
+pub(crate) fn root() -> PathBuf {
+    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let start = crate_folder.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+    let is_root =
+        |folder: &&Path| folder.join("firmware").is_dir() && folder.join("board").is_dir();
+    start.ancestors().find(is_root).unwrap_or(&start).to_path_buf()
+}
+
+/// Prints what the gates find.
+fn tidy() -> Result<ExitCode, String> {
+    let findings =
+        tidy::run(&root()).map_err(|error| format!("the tree cannot be listed: {error}"))?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() {
+        println!("tidy");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} findings", findings.len());
+    Ok(ExitCode::FAILURE)
+}
+
+/// Runs another tool of the workspace in the person's folder and takes over how it ended.
+fn cargo_run(package: &str, arguments: &[String]) -> Result<ExitCode, String> {
+    let status = Command::new(cargo())
+        .args(["run", "--quiet", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .args(["--package", package, "--"])
+        .args(arguments)
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(ExitCode::from(code))
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
