@@ -1,0 +1,167 @@
+//! Sending: a burst in one system call, straight from the memory where the frames lie.
+//!
+//! A frame goes past the queueing disciplines to the driver. What can go wrong with it is
+//! counted, not raised: the peer retransmits, and the link's state is told elsewhere
+//! ([`crate::LinkMonitor`]).
+
+use std::io;
+use std::os::fd::AsFd;
+
+use base::Offload;
+use nix::errno::Errno;
+use packet::virtio;
+
+use crate::BURST;
+use crate::OpenError;
+use crate::filter::VLAN_PROTOCOL;
+use crate::port::{check_vlan, index, refused};
+use crate::sys::socket::PacketSocket;
+use crate::sys::transmit::Messages;
+
+/// How often one call of [`Transmitter::send`] offers a frame again to a full queue, in total.
+const RETRIES: u32 = 64;
+/// Octets of frames that may be on their way inside the kernel.
+const SEND_BUFFER: i32 = 8 << 20;
+/// The two addresses at the start of a frame; a tag comes behind them.
+const ADDRESSES: usize = 12;
+/// Octets of a tag.
+const TAG: u16 = 4;
+
+/// What became of the frames of one call. The numbers add up to the frames given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The driver has them.
+    pub sent: u32,
+    /// The interface's queue stayed full, or the kernel had no memory.
+    pub queue_full: u32,
+    /// The interface is down.
+    pub link_down: u32,
+    /// The interface no longer exists.
+    pub vanished: u32,
+    /// Longer than the interface's MTU allows, and not to be cut into segments.
+    pub too_long: u32,
+    /// The kernel does not take them: shorter than an Ethernet header, or with an offload header
+    /// that does not fit the frame.
+    pub refused: u32,
+}
+
+/// Sends frames through one port.
+#[derive(Debug)]
+pub struct Transmitter {
+    socket: PacketSocket,
+    tag: Option<[u8; 4]>,
+    messages: Messages,
+    headers: Box<[[u8; virtio::HEADER_LENGTH]; BURST]>,
+}
+
+impl Transmitter {
+    /// A transmitter alone, for frames that no worker's batch gives rise to.
+    pub fn open(interface: &str, vlan: Option<u16>) -> Result<Self, OpenError> {
+        check_vlan(vlan)?;
+        Self::bound(interface, index(interface)?, vlan)
+    }
+
+    pub(crate) fn bound(name: &str, index: u32, vlan: Option<u16>) -> Result<Self, OpenError> {
+        let failed = |step| refused(name, step);
+        let socket = PacketSocket::new().map_err(failed("creating a packet socket"))?;
+        socket
+            .set_packet_option(libc::PACKET_VNET_HDR, 1)
+            .map_err(failed("asking for offload headers"))?;
+        socket
+            .set_packet_option(libc::PACKET_QDISC_BYPASS, 1)
+            .map_err(failed("going past the queueing discipline"))?;
+        socket
+            .set_socket_option(libc::SO_SNDBUFFORCE, SEND_BUFFER)
+            .map_err(failed("setting the send buffer"))?;
+        socket.bind(index, false).map_err(failed("binding to the interface"))?;
+        let [high, low] = VLAN_PROTOCOL.to_be_bytes();
+        let tag = vlan.map(u16::to_be_bytes).map(|[a, b]| [high, low, a, b]);
+        let headers = Box::new([[0; virtio::HEADER_LENGTH]; BURST]);
+        Ok(Self { socket, tag, messages: Messages::new(), headers })
+    }
+
+    /// Sends frames in order, without their tag (the port's own is put in). Never blocks; a full
+    /// queue is tried again a bounded number of times.
+    pub fn send(&mut self, frames: &[(&[u8], Offload)]) -> Sent {
+        let mut outcome = Sent::default();
+        let mut retries = RETRIES;
+        let mut rest = frames;
+        while !rest.is_empty() {
+            match self.offer(rest) {
+                Ok(count) => {
+                    outcome.sent += u32::try_from(count).unwrap_or(u32::MAX);
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR) if retries > 0 => {
+                    retries -= 1;
+                    std::hint::spin_loop();
+                }
+                Err(errno) => rest = outcome.count(errno, rest),
+            }
+        }
+        outcome
+    }
+
+    /// One system call. An error is about the first frame.
+    fn offer(&mut self, frames: &[(&[u8], Offload)]) -> Result<usize, Errno> {
+        let tagged = self.tag.is_some();
+        for (header, (_, offload)) in self.headers.iter_mut().zip(frames) {
+            *header = virtio::encode(&if tagged { moved(offload) } else { *offload });
+        }
+        let tag = self.tag.as_ref().map_or(&[][..], |tag| &tag[..]);
+        let gathered = self.headers.iter().zip(frames).map(|(header, (frame, _))| {
+            // A frame too short to have addresses goes out as it is, and the kernel refuses it.
+            let at = if tagged { ADDRESSES } else { 0 };
+            let (addresses, rest) = frame.split_at_checked(at).unwrap_or((frame, &[]));
+            (&header[..], [addresses, tag, rest])
+        });
+        self.messages.send(self.socket.as_fd(), gathered).map_err(errno_of)
+    }
+}
+
+impl Sent {
+    /// Counts the first frame under its error, and what follows with it where the error is about
+    /// the port, not about the frame. Gives what is left to try.
+    fn count<'f, F>(&mut self, errno: Errno, frames: &'f [F]) -> &'f [F] {
+        let (counter, whole_port) = match errno {
+            Errno::ENETDOWN => (&mut self.link_down, true),
+            Errno::ENXIO | Errno::ENODEV => (&mut self.vanished, true),
+            Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM => {
+                (&mut self.queue_full, false)
+            }
+            Errno::EMSGSIZE => (&mut self.too_long, false),
+            _ => (&mut self.refused, false),
+        };
+        let lost = if whole_port { frames.len() } else { 1 };
+        *counter += u32::try_from(lost).unwrap_or(u32::MAX);
+        frames.get(lost..).unwrap_or_default()
+    }
+}
+
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        let Self { sent, queue_full, link_down, vanished, too_long, refused } = other;
+        self.sent = self.sent.wrapping_add(sent);
+        self.queue_full = self.queue_full.wrapping_add(queue_full);
+        self.link_down = self.link_down.wrapping_add(link_down);
+        self.vanished = self.vanished.wrapping_add(vanished);
+        self.too_long = self.too_long.wrapping_add(too_long);
+        self.refused = self.refused.wrapping_add(refused);
+    }
+}
+
+/// The offload header of a frame into which a tag is put: everything behind the addresses moves.
+fn moved(offload: &Offload) -> Offload {
+    let mut offload = *offload;
+    if offload.needs_checksum {
+        offload.checksum_start = offload.checksum_start.saturating_add(TAG);
+    }
+    if offload.header_length > 0 {
+        offload.header_length = offload.header_length.saturating_add(TAG);
+    }
+    offload
+}
+
+fn errno_of(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw)
+}

@@ -1,0 +1,81 @@
+//! Waiting for frames, and being woken by another thread.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{getsockopt, sockopt::SocketError};
+use nix::sys::time::TimeSpec;
+
+/// How many descriptors one call can wait for.
+const MOST: usize = 64;
+
+/// What a wait ended with. Bit i stands for the i-th descriptor; no bit: the time is over, or a
+/// signal came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There is something to read.
+    pub readable: u64,
+    /// A socket had an error to tell, mostly that its interface went down. The error is taken
+    /// from the socket, so that the next wait does not end with it again.
+    pub failed: u64,
+}
+
+/// Waits until one of the descriptors (at most 64; more are ignored) is readable, or `timeout`
+/// is over; none waits without end.
+pub fn wait(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Readiness {
+    debug_assert!(fds.len() <= MOST, "a worker has few ports");
+    let entries = fds.iter().take(MOST).map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+    let mut entries: ArrayVec<PollFd<'_>, MOST> = entries.collect();
+    let mut readiness = Readiness::default();
+    // An error is a signal, or memory pressure in the kernel: nobody is ready then.
+    if ppoll(&mut entries, timeout.map(TimeSpec::from_duration), None).is_err() {
+        return readiness;
+    }
+    for (index, entry) in entries.iter().enumerate() {
+        let events = entry.revents().unwrap_or(PollFlags::empty());
+        if events.contains(PollFlags::POLLIN) {
+            readiness.readable |= 1 << index;
+        }
+        if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL) {
+            readiness.failed |= 1 << index;
+            if let Some(fd) = fds.get(index) {
+                // Reading the error clears it. What is no socket has none to clear.
+                let _cleared = getsockopt(fd, SocketError);
+            }
+        }
+    }
+    readiness
+}
+
+/// Ends another thread's wait.
+#[derive(Debug)]
+pub struct Wake(EventFd);
+
+impl Wake {
+    /// A wake that nobody has called for yet.
+    pub fn new() -> io::Result<Self> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        Ok(Self(EventFd::from_flags(flags)?))
+    }
+
+    /// Makes the descriptor readable until [`Wake::drain`].
+    pub fn wake(&self) {
+        // Fails only when the counter is at its end, and then it is readable already.
+        let _full = self.0.write(1);
+    }
+
+    /// What to wait for.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Forgets the calls so far.
+    pub fn drain(&self) {
+        // Fails only when there was no call.
+        let _none = self.0.read();
+    }
+}

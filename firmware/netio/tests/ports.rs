@@ -1,0 +1,253 @@
+//! Receiving and sending through real packet sockets, over veth cables between namespaces.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use base::{Gso, Offload};
+use common::{
+    Namespace, cable, collect, drain, eventually, is_root, is_test, number_of, send, test_frame,
+};
+use netio::{BURST, Memory, PortOptions, Receiver, Sent, Transmitter};
+
+/// A port of a namespace for one worker.
+fn open(namespace: &Namespace, options: PortOptions<'_>) -> (Receiver, Transmitter) {
+    namespace.run(|| netio::open(&options).unwrap().pop().unwrap())
+}
+
+/// Two namespaces with a cable, and a port at each end.
+struct Pair {
+    near: Namespace,
+    far: Namespace,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let (near, far) = (Namespace::new(), Namespace::new());
+        cable((&near, "near"), (&far, "far"));
+        Self { near, far }
+    }
+
+    fn near(&self) -> (Receiver, Transmitter) {
+        open(&self.near, PortOptions::new("near"))
+    }
+
+    fn far(&self) -> (Receiver, Transmitter) {
+        open(&self.far, PortOptions::new("far"))
+    }
+}
+
+#[test]
+fn frames_arrive_whole_and_in_order_and_not_at_their_sender() {
+    if !is_root("frames_arrive_whole_and_in_order_and_not_at_their_sender") {
+        return;
+    }
+    let pair = Pair::new();
+    let (mut receiver, _) = pair.near();
+    let (mut own, mut transmitter) = pair.far();
+    let frames: Vec<Vec<u8>> =
+        (0..200).map(|n| test_frame(n, 60 + 7 * usize::try_from(n).unwrap())).collect();
+    let burst: Vec<(&[u8], Offload)> = frames.iter().map(|f| (&f[..], Offload::NONE)).collect();
+    let sent = transmitter.send(&burst);
+    assert_eq!(sent, Sent { sent: 200, ..Sent::default() });
+    let seen = collect(&mut receiver, is_test, 200);
+    assert_eq!(seen.len(), 200);
+    for (sent, (seen, _)) in frames.iter().zip(&seen) {
+        assert_eq!(sent, seen);
+    }
+    assert_eq!(drain(&mut own, is_test), 0, "a port does not get what it sends itself");
+    assert!(receiver.statistics().received >= 200);
+    assert_eq!(receiver.statistics().dropped, 0);
+}
+
+#[test]
+fn a_batch_holds_no_more_than_asked_for_and_slots_come_back() {
+    if !is_root("a_batch_holds_no_more_than_asked_for_and_slots_come_back") {
+        return;
+    }
+    let pair = Pair::new();
+    let memory = Memory { blocks: 1, block_size: 64 << 10, ..Memory::default() };
+    let (mut receiver, _) = open(&pair.near, PortOptions { memory, ..PortOptions::new("near") });
+    let (_own, mut transmitter) = pair.far();
+    let slots = 32;
+    // Three times around the ring, in steps that do not divide it.
+    for round in 0..20 {
+        for n in 0..5 {
+            assert_eq!(send(&mut transmitter, &test_frame(round * 5 + n, 100)).sent, 1);
+        }
+        let mut got = Vec::new();
+        for _ in 0..200 {
+            let mut batch = receiver.batch(3);
+            assert!(batch.len() <= 3);
+            got.extend(batch.frames().iter().filter_map(|frame| number_of(frame.bytes)));
+            drop(batch);
+            if got.len() == 5 {
+                break;
+            }
+            netio::wait(&[receiver.fd()], Some(Duration::from_millis(50)));
+        }
+        assert_eq!(got, (round * 5..round * 5 + 5).collect::<Vec<_>>(), "round {round}");
+    }
+    assert!(receiver.batch(usize::MAX).len() <= BURST.min(slots));
+}
+
+#[test]
+fn a_full_ring_is_the_kernels_drop_counter_and_recovers() {
+    if !is_root("a_full_ring_is_the_kernels_drop_counter_and_recovers") {
+        return;
+    }
+    let pair = Pair::new();
+    let memory = Memory { blocks: 1, block_size: 64 << 10, ..Memory::default() };
+    let (mut receiver, _) = open(&pair.near, PortOptions { memory, ..PortOptions::new("near") });
+    let (_own, mut transmitter) = pair.far();
+    for n in 0..100 {
+        assert_eq!(send(&mut transmitter, &test_frame(n, 100)).sent, 1);
+    }
+    let mut dropped = 0;
+    let counted = eventually(|| {
+        dropped = receiver.statistics().dropped;
+        dropped >= 68
+    });
+    assert!(counted, "32 slots for 100 frames, but {dropped} dropped");
+    let first = collect(&mut receiver, is_test, 1);
+    assert!(!first.is_empty() && first.len() <= 32);
+    drain(&mut receiver, is_test);
+    assert_eq!(send(&mut transmitter, &test_frame(1000, 100)).sent, 1);
+    let seen = collect(&mut receiver, is_test, 1);
+    assert_eq!(seen.iter().filter_map(|(frame, _)| number_of(frame)).next_back(), Some(1000));
+}
+
+#[test]
+fn what_is_changed_in_a_batch_is_sent_from_it() {
+    if !is_root("what_is_changed_in_a_batch_is_sent_from_it") {
+        return;
+    }
+    let pair = Pair::new();
+    let (mut receiver, mut back) = pair.near();
+    let (mut answers, mut transmitter) = pair.far();
+    assert_eq!(send(&mut transmitter, &test_frame(5, 80)).sent, 1);
+    let echoed = (0..100).any(|_| {
+        netio::wait(&[receiver.fd()], Some(Duration::from_millis(100)));
+        let mut batch = receiver.batch(64);
+        let mut frames = batch.frames();
+        for frame in &mut frames {
+            if is_test(frame.bytes) {
+                frame.bytes[17] = 6;
+            }
+        }
+        let out: Vec<(&[u8], Offload)> = frames
+            .iter()
+            .filter(|frame| is_test(frame.bytes))
+            .map(|frame| (&*frame.bytes, frame.offload))
+            .collect();
+        back.send(&out).sent == 1
+    });
+    assert!(echoed);
+    let seen = collect(&mut answers, is_test, 1);
+    assert_eq!(number_of(&seen[0].0), Some(6));
+}
+
+#[test]
+fn a_frame_that_cannot_go_out_is_counted_and_the_others_go() {
+    if !is_root("a_frame_that_cannot_go_out_is_counted_and_the_others_go") {
+        return;
+    }
+    let pair = Pair::new();
+    let (mut receiver, _) = pair.near();
+    let (_own, mut transmitter) = pair.far();
+    let good = [test_frame(1, 60), test_frame(2, 60)];
+    let long = test_frame(3, 4000);
+    let beyond = Offload {
+        needs_checksum: true,
+        checksum_start: 9000,
+        checksum_offset: 16,
+        ..Offload::NONE
+    };
+    let sent = transmitter.send(&[
+        (&good[0], Offload::NONE),
+        (&long, Offload::NONE),
+        (&good[0][..9], Offload::NONE),
+        (&[], Offload::NONE),
+        (&good[0], beyond),
+        (&good[1], Offload::NONE),
+    ]);
+    assert_eq!(sent, Sent { sent: 2, too_long: 1, refused: 3, ..Sent::default() });
+    let seen = collect(&mut receiver, is_test, 2);
+    let numbers: Vec<_> = seen.iter().filter_map(|(frame, _)| number_of(frame)).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+/// A host with an address at the far end of a cable.
+fn host(namespace: &Namespace, interface: &str, address: &str) {
+    namespace.ip(&format!("addr add {address} dev {interface}"));
+}
+
+/// Sends everything from one port through another, and looks at it: the number of large frames
+/// and of unfinished checksums.
+fn relay(
+    from: &mut Receiver,
+    to: &mut Transmitter,
+    large: &AtomicUsize,
+    unfinished: &AtomicUsize,
+) -> Sent {
+    let mut batch = from.batch(64);
+    let frames = batch.frames();
+    let mut out = arrayvec::ArrayVec::<(&[u8], Offload), BURST>::new();
+    for frame in &frames {
+        large.fetch_add(usize::from(frame.bytes.len() > 2048), Ordering::Relaxed);
+        unfinished.fetch_add(usize::from(frame.offload.needs_checksum), Ordering::Relaxed);
+        assert!(frame.bytes.len() <= 1514 || frame.offload.gso != Gso::None);
+        out.push((frame.bytes, frame.offload));
+    }
+    to.send(&out)
+}
+
+#[test]
+fn large_segments_and_unfinished_checksums_pass_between_two_ports() {
+    const OCTETS: usize = 24 << 20;
+    if !is_root("large_segments_and_unfinished_checksums_pass_between_two_ports") {
+        return;
+    }
+    let [client, middle, server] = [(); 3].map(|()| Namespace::new());
+    cable((&middle, "p0"), (&client, "eth0"));
+    cable((&middle, "p1"), (&server, "eth0"));
+    host(&client, "eth0", "10.9.0.1/24");
+    host(&server, "eth0", "10.9.0.2/24");
+    let (mut receive0, mut send0) = open(&middle, PortOptions::new("p0"));
+    let (mut receive1, mut send1) = open(&middle, PortOptions::new("p1"));
+    let (large, unfinished) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let done = AtomicBool::new(false);
+    let listener = server.run(|| TcpListener::bind("10.9.0.2:7000").unwrap());
+
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let fds = [receive0.fd(), receive1.fd()];
+                netio::wait(&fds, Some(Duration::from_millis(50)));
+                relay(&mut receive0, &mut send1, &large, &unfinished);
+                relay(&mut receive1, &mut send0, &large, &unfinished);
+            }
+        });
+        let reader = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            all
+        });
+        let sent: Vec<u8> = (0..OCTETS).map(|n| (n % 253) as u8).collect();
+        client.run(|| {
+            let mut stream = TcpStream::connect("10.9.0.2:7000").unwrap();
+            stream.write_all(&sent).unwrap();
+        });
+        let received = reader.join().unwrap();
+        done.store(true, Ordering::Relaxed);
+        assert!(received == sent, "{} octets came of {OCTETS}", received.len());
+    });
+    assert!(large.load(Ordering::Relaxed) > 20, "large frames: {large:?}");
+    assert!(unfinished.load(Ordering::Relaxed) > 20, "unfinished: {unfinished:?}");
+    assert_eq!(receive0.statistics().truncated, 0);
+}
