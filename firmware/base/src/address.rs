@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn text_that_is_no_prefix_is_refused() {
-        for text in ["", "192.0.2.0", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/+4", "::/129", "x/1"] {
+        for text in ["", "192.0.2.0", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/+4", "::/129", "x/1"]
+        {
             assert_eq!(text.parse::<Prefix>(), Err(BadPrefix), "{text}");
         }
     }
@@ -215,7 +216,9 @@ mod tests {
         let mut text = std::string::String::new();
         core::fmt::Write::write_fmt(&mut text, format_args!("{mac}")).unwrap();
         assert_eq!(text.parse(), Ok(mac));
-        for bad in ["", "02:00:de:ad:be", "02:00:de:ad:be:ef:00", "2:0:d:a:b:e", "02-00-de-ad-be-ef"] {
+        for bad in
+            ["", "02:00:de:ad:be", "02:00:de:ad:be:ef:00", "2:0:d:a:b:e", "02-00-de-ad-be-ef"]
+        {
             assert_eq!(bad.parse::<Mac>(), Err(BadMac), "{bad}");
         }
     }

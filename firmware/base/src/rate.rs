@@ -49,7 +49,8 @@ mod tests {
         let mut bucket = TokenBucket::new(10, 3);
         let start = Instant::from_millis(5_000);
         assert_eq!((0..10).filter(|_| bucket.take(start)).count(), 3);
-        let passed = (0..1_000).filter(|&ms| bucket.take(start + Duration::from_millis(ms))).count();
+        let passed =
+            (0..1_000).filter(|&ms| bucket.take(start + Duration::from_millis(ms))).count();
         assert_eq!(passed, 9);
         assert!(bucket.take(bucket.next()));
     }

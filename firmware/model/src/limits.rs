@@ -88,6 +88,12 @@ pub const CHECK_RISE_DEFAULT: u8 = 1;
 /// Failures in a row after which a server is down, by default. A lost SYN is retried within the
 /// time-out, so one failed probe means more than one lost packet.
 pub const CHECK_FALL_DEFAULT: u8 = 1;
+/// Idle time of an established TCP flow unless the service says otherwise: 2 h 4 min, the least that
+/// RFC 5382 §5 REQ-5 allows, as hosts send keep-alives every 2 h (RFC 1122 §4.2.3.6).
+pub const TCP_IDLE_DEFAULT: Duration = Duration::from_secs(7_440);
+/// Idle time of a UDP flow unless the service says otherwise: the least that RFC 4787 §4.3 REQ-5
+/// allows.
+pub const UDP_IDLE_DEFAULT: Duration = Duration::from_secs(120);
 /// Shortest idle time of a flow.
 pub const IDLE_MIN: Duration = Duration::from_secs(1);
 /// Longest idle time of a flow.
@@ -115,6 +121,30 @@ pub const NEIGHBOUR_WAIT_FRAMES: usize = 256;
 /// Frames that wait for one neighbour: the newest are worth keeping (RFC 1122 §2.3.2.2 wants at
 /// least one).
 pub const NEIGHBOUR_WAIT_FRAMES_EACH: usize = 4;
+
+/// How long a frame waits for its next hop: three questions a second apart (RFC 4861 §10).
+pub const NEIGHBOUR_WAIT_TIME: Duration = Duration::from_secs(3);
+/// Fragments held back for one datagram: a datagram of 64 KiB over Ethernet has 45.
+pub const FRAGMENTS_HELD_EACH: usize = 64;
+/// How long a fragment waits for the first of its datagram.
+pub const FRAGMENT_WAIT_TIME: Duration = Duration::from_secs(2);
+/// Octets of a frame that can wait: an Ethernet frame with room for tags. Larger ones are dropped.
+pub const HOLD_FRAME_OCTETS: usize = 2_048;
+/// Frames that one call sends after their wait.
+pub const RELEASES_PER_CALL: usize = 64;
+/// Time between two steps of the round through all flow records.
+pub const EXPIRY_STEP: Duration = Duration::from_millis(10);
+/// Time of a whole round through all flow records: how much later than its idle time the record
+/// of a silent flow is freed. (A packet that comes meanwhile finds it expired all the same.)
+pub const EXPIRY_ROUND: Duration = Duration::from_secs(4);
+/// Frames that one burst can send: as many as came in, and the pieces and answers besides.
+pub const OUTPUT_FRAMES: usize = 512;
+/// Octets of frames that a burst can generate: a 64 KiB segment in pieces, several times.
+pub const OUTPUT_ARENA: usize = 512 << 10;
+/// Events that one burst can give.
+pub const OUTPUT_EVENTS: usize = 2 * BURST;
+/// Octets of working space of a forwarder: the largest frame the host stacks send.
+pub const SCRATCH_OCTETS: usize = FRAME_OCTETS + 2;
 
 // How often the box answers strangers: averages a second and bursts at once.
 
@@ -209,7 +239,9 @@ const _: () = assert!(PREFIXES_PER_NETWORK <= ADDRESSES_PER_PORT, "one address i
 const _: () = assert!(STACK_REASSEMBLY_OCTETS >= 1_500, "RFC 8200 §5");
 const _: () = assert!(FLOW_RECORD_OCTETS.is_power_of_two());
 const _: () = assert!(FLOWS_DEFAULT <= FLOWS_MAX);
-const _: () = assert!(FRAGMENTS_HELD <= FRAGMENT_ENTRIES);
+const _: () = assert!(FRAGMENTS_HELD <= FRAGMENT_ENTRIES && FRAGMENTS_HELD_EACH <= FRAGMENTS_HELD);
+const _: () = assert!(OUTPUT_FRAMES >= 2 * BURST && OUTPUT_ARENA >= 4 * FRAME_OCTETS);
+const _: () = assert!(RELEASES_PER_CALL <= OUTPUT_FRAMES && HOLD_FRAME_OCTETS <= SCRATCH_OCTETS);
 const _: () = assert!(NEIGHBOUR_WAIT_FRAMES_EACH <= NEIGHBOUR_WAIT_FRAMES);
 const _: () = assert!(NEIGHBOUR_WAIT_FRAMES <= NEIGHBOURS);
 const _: () = assert!(NEIGHBOUR_ANSWERS_BURST as usize >= VIPS, "all VIPs asked for at once");

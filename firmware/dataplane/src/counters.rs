@@ -1,0 +1,160 @@
+//! Everything that can happen to a frame, counted.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use base::{ServerId, ServiceId};
+
+use crate::verdict::{DropReason, Verdict};
+
+/// Counters of one forwarder since it started.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Frames handed in.
+    pub received: u64,
+    /// Frames forwarded for a service.
+    pub balanced: u64,
+    /// Frames forwarded between networks without a service.
+    pub transit: u64,
+    /// Frames answered by a frame of our own.
+    pub answered: u64,
+    /// Frames for the node's own addresses.
+    pub own: u64,
+    /// Frames held for a first fragment or a neighbor.
+    pub held: u64,
+    /// ICMP errors generated.
+    pub icmp_errors: u64,
+    /// Resets generated.
+    pub resets: u64,
+    /// Packets cut into IPv4 fragments.
+    pub fragmented: u64,
+    /// Flows begun.
+    pub flows_created: u64,
+    /// Flows begun by a packet from the middle of a connection.
+    pub flows_picked_up: u64,
+    /// Flows ended by their idle time.
+    pub flows_expired: u64,
+    /// Flows removed to make room.
+    pub flows_evicted: u64,
+    /// Flows that ended because their server failed.
+    pub flows_failed: u64,
+    /// Events that did not fit into their burst.
+    pub events_lost: u64,
+    /// Drops by [`DropReason::index`].
+    pub drops: [u64; DropReason::COUNT],
+    /// By service number.
+    pub services: Box<[Traffic]>,
+    /// By server number.
+    pub servers: Box<[Traffic]>,
+}
+
+/// What went through one service or server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Flows now.
+    pub active: u32,
+    /// Flows begun.
+    pub flows: u64,
+    /// Frames towards the servers.
+    pub packets_in: u64,
+    /// Octets of IP towards the servers.
+    pub bytes_in: u64,
+    /// Frames towards the clients.
+    pub packets_out: u64,
+    /// Octets of IP towards the clients.
+    pub bytes_out: u64,
+}
+
+impl Counters {
+    pub(crate) fn new(services: usize, servers: usize) -> Self {
+        Self {
+            received: 0,
+            balanced: 0,
+            transit: 0,
+            answered: 0,
+            own: 0,
+            held: 0,
+            icmp_errors: 0,
+            resets: 0,
+            fragmented: 0,
+            flows_created: 0,
+            flows_picked_up: 0,
+            flows_expired: 0,
+            flows_evicted: 0,
+            flows_failed: 0,
+            events_lost: 0,
+            drops: [0; DropReason::COUNT],
+            services: vec![Traffic::default(); services].into_boxed_slice(),
+            servers: vec![Traffic::default(); servers].into_boxed_slice(),
+        }
+    }
+
+    /// Name and value of every plain counter, in a stable order.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let plain = [
+            ("received", self.received),
+            ("balanced", self.balanced),
+            ("transit", self.transit),
+            ("answered", self.answered),
+            ("own", self.own),
+            ("held", self.held),
+            ("icmp_errors", self.icmp_errors),
+            ("resets", self.resets),
+            ("fragmented", self.fragmented),
+            ("flows_created", self.flows_created),
+            ("flows_picked_up", self.flows_picked_up),
+            ("flows_expired", self.flows_expired),
+            ("flows_evicted", self.flows_evicted),
+            ("flows_failed", self.flows_failed),
+            ("events_lost", self.events_lost),
+        ];
+        plain.into_iter()
+    }
+
+    /// Name and value of every drop counter.
+    pub fn named_drops(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        DropReason::NAMES.iter().copied().zip(self.drops.iter().copied())
+    }
+
+    pub(crate) fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Forward { service: Some(_), .. } => self.balanced += 1,
+            Verdict::Forward { service: None, .. } => self.transit += 1,
+            Verdict::Answer => self.answered += 1,
+            Verdict::Own(_) => self.own += 1,
+            Verdict::Drop(reason) => self.drops[reason.index()] += 1,
+            Verdict::Held(_) => self.held += 1,
+        }
+    }
+
+    pub(crate) fn count_flow(&mut self, service: ServiceId, server: ServerId, change: i32) {
+        for traffic in self.pair(service, server).into_iter().flatten() {
+            traffic.active = traffic.active.saturating_add_signed(change);
+            traffic.flows += u64::from(change > 0);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn count_traffic(
+        &mut self,
+        service: ServiceId,
+        server: ServerId,
+        to_server: bool,
+        bytes: u32,
+    ) {
+        for traffic in self.pair(service, server).into_iter().flatten() {
+            if to_server {
+                traffic.packets_in += 1;
+                traffic.bytes_in += u64::from(bytes);
+            } else {
+                traffic.packets_out += 1;
+                traffic.bytes_out += u64::from(bytes);
+            }
+        }
+    }
+
+    #[inline]
+    fn pair(&mut self, service: ServiceId, server: ServerId) -> [Option<&mut Traffic>; 2] {
+        [self.services.get_mut(service.index()), self.servers.get_mut(server.index())]
+    }
+}

@@ -1,0 +1,140 @@
+use super::*;
+use base::{FlowKey, Protocol, ServerId, ServiceId};
+use core::net::Ipv6Addr;
+
+const CLIENT: u32 = 1_000;
+const SERVER: u32 = 50_000;
+
+fn flow(state: State) -> Record {
+    let key = FlowKey {
+        source: Ipv6Addr::LOCALHOST,
+        destination: Ipv6Addr::UNSPECIFIED,
+        source_port: 1,
+        destination_port: 80,
+        protocol: Protocol::TCP,
+    };
+    let mut record = Record::new(&key, ServiceId(0), ServerId(0), 0);
+    record.state = state;
+    record.client_end = CLIENT;
+    record.server_end = SERVER;
+    record
+}
+
+fn segment(flags: TcpFlags, sequence: u32, acknowledgement: u32) -> Tcp {
+    Tcp {
+        source_port: 1,
+        destination_port: 80,
+        sequence,
+        acknowledgement,
+        flags,
+        window: 1_000,
+        payload_length: 0,
+    }
+}
+
+/// Every (state, input) pair: the state afterwards and the effect.
+#[test]
+fn every_segment_in_every_state_does_what_the_table_says() {
+    use Direction::{Reply, Request};
+    use Effect::{Ignore, Refresh, Replace};
+    use State::{
+        ClientFinished as CF, Closing as CL, Established as ES, PickedUp as PU, Reset as RS,
+        ServerFinished as SF, SynReceived as SR, SynSent as SS,
+    };
+    const ACK: TcpFlags = TcpFlags::ACK;
+    let fin = TcpFlags::FIN | ACK;
+    let syn_ack = TcpFlags::SYN | ACK;
+    let rst = TcpFlags::RST;
+    let far = 1 << 30;
+    let states = [SS, SR, PU, ES, CF, SF, CL, RS];
+    #[rustfmt::skip]
+    let table = [
+        ("SYN from the client", Request, segment(TcpFlags::SYN, 7, 0),
+         [(SS, Refresh), (SS, Refresh), (SS, Refresh), (ES, Ignore), (CF, Ignore), (SF, Ignore), (CL, Replace), (RS, Replace)]),
+        ("ACK from the client", Request, segment(ACK, CLIENT, SERVER),
+         [(SS, Ignore), (ES, Refresh), (PU, Refresh), (ES, Refresh), (CF, Refresh), (SF, Refresh), (CL, Ignore), (RS, Ignore)]),
+        ("FIN from the client", Request, segment(fin, CLIENT, SERVER),
+         [(SS, Ignore), (CF, Refresh), (PU, Refresh), (CF, Refresh), (CF, Refresh), (CL, Refresh), (CL, Ignore), (RS, Ignore)]),
+        ("SYN-ACK of a new server state", Reply, segment(syn_ack, SERVER + far, 8),
+         [(SR, Refresh), (SR, Refresh), (SR, Refresh), (SR, Refresh), (SR, Refresh), (SR, Refresh), (CL, Ignore), (RS, Ignore)]),
+        ("old SYN-ACK", Reply, segment(syn_ack, SERVER - 1, CLIENT),
+         [(SR, Refresh), (SR, Refresh), (SR, Refresh), (ES, Ignore), (CF, Ignore), (SF, Ignore), (CL, Ignore), (RS, Ignore)]),
+        ("ACK from the server", Reply, segment(ACK, SERVER, CLIENT),
+         [(SS, Ignore), (SR, Ignore), (ES, Refresh), (ES, Refresh), (CF, Refresh), (SF, Refresh), (CL, Ignore), (RS, Ignore)]),
+        ("FIN from the server", Reply, segment(fin, SERVER, CLIENT),
+         [(SS, Ignore), (SR, Ignore), (SF, Refresh), (SF, Refresh), (CL, Refresh), (SF, Refresh), (CL, Ignore), (RS, Ignore)]),
+        ("exact RST from the client", Request, segment(rst, CLIENT, 0),
+         [(RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Ignore), (RS, Ignore)]),
+        ("exact RST from the server", Reply, segment(rst | ACK, SERVER, CLIENT),
+         [(RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Refresh), (RS, Ignore), (RS, Ignore)]),
+        ("stray RST from the client", Request, segment(rst, CLIENT + 1, 0),
+         [(SS, Ignore), (SR, Ignore), (PU, Ignore), (ES, Ignore), (CF, Ignore), (SF, Ignore), (CL, Ignore), (RS, Ignore)]),
+        ("data from elsewhere in the sequence", Request, segment(ACK, CLIENT + far, 0),
+         [(SS, Ignore), (SR, Ignore), (PU, Ignore), (ES, Ignore), (CF, Ignore), (SF, Ignore), (CL, Ignore), (RS, Ignore)]),
+        ("SYN-ACK from the client", Request, segment(syn_ack, CLIENT, 0),
+         [(SS, Ignore), (SR, Ignore), (PU, Ignore), (ES, Ignore), (CF, Ignore), (SF, Ignore), (CL, Ignore), (RS, Ignore)]),
+        ("SYN from the server", Reply, segment(TcpFlags::SYN, SERVER, 0),
+         [(SS, Ignore), (SR, Ignore), (PU, Ignore), (ES, Ignore), (CF, Ignore), (SF, Ignore), (CL, Ignore), (RS, Ignore)]),
+    ];
+    for (name, direction, tcp, expected) in table {
+        for (state, (after, effect)) in states.into_iter().zip(expected) {
+            let mut record = flow(state);
+            let got = track(&mut record, direction, &tcp);
+            assert_eq!((record.state, got), (after, effect), "{name} in {state:?}");
+        }
+    }
+}
+
+#[test]
+fn a_whole_connection_ends_in_closing_and_a_late_ack_does_not_revive_it() {
+    use Direction::{Reply, Request};
+    let mut record = flow(State::SynSent);
+    record.begin(&segment(TcpFlags::SYN, 99, 0));
+    let fin = TcpFlags::FIN | TcpFlags::ACK;
+    let steps = [
+        (Reply, segment(TcpFlags::SYN | TcpFlags::ACK, 299, 100), State::SynReceived),
+        (Request, segment(TcpFlags::ACK, 100, 300), State::Established),
+        (
+            Request,
+            Tcp { payload_length: 50, ..segment(TcpFlags::ACK, 100, 300) },
+            State::Established,
+        ),
+        (
+            Reply,
+            Tcp { payload_length: 500, ..segment(TcpFlags::ACK, 300, 150) },
+            State::Established,
+        ),
+        (Request, segment(fin, 150, 800), State::ClientFinished),
+        (Reply, segment(fin, 800, 151), State::Closing),
+    ];
+    for (direction, tcp, state) in steps {
+        assert_eq!(track(&mut record, direction, &tcp), Effect::Refresh, "{tcp:?}");
+        assert_eq!(record.state, state, "{tcp:?}");
+    }
+    let late = segment(TcpFlags::ACK, 151, 801);
+    assert_eq!(track(&mut record, Direction::Request, &late), Effect::Ignore);
+    assert_eq!(record.state, State::Closing);
+    assert_eq!((record.client_end, record.server_end), (151, 801));
+}
+
+#[test]
+fn an_out_of_order_segment_does_not_set_the_sequence_back() {
+    let mut record = flow(State::Established);
+    let later = Tcp { payload_length: 100, ..segment(TcpFlags::ACK, CLIENT + 100, 0) };
+    let earlier = Tcp { payload_length: 100, ..segment(TcpFlags::ACK, CLIENT, 0) };
+    track(&mut record, Direction::Request, &later);
+    track(&mut record, Direction::Request, &earlier);
+    assert_eq!(record.client_end, CLIENT + 200);
+}
+
+#[test]
+fn the_sequence_may_wrap() {
+    let mut record = flow(State::Established);
+    record.client_end = u32::MAX - 10;
+    let over = Tcp { payload_length: 100, ..segment(TcpFlags::ACK, u32::MAX - 10, 0) };
+    assert_eq!(track(&mut record, Direction::Request, &over), Effect::Refresh);
+    assert_eq!(record.client_end, 89);
+    let rst = segment(TcpFlags::RST, 89, 0);
+    track(&mut record, Direction::Request, &rst);
+    assert_eq!(record.state, State::Reset);
+}

@@ -1,0 +1,190 @@
+//! Whose frame is it: the first decision after parsing.
+
+use core::net::Ipv6Addr;
+
+use base::{Offload, Protocol};
+use model::limits::{PROBE_PORT_FIRST, PROBE_PORT_LAST};
+use packet::headers::{Body, Headers, Ip, Transport};
+use packet::icmp;
+
+use super::{Forwarder, Origin, Parsed, Pass, Path};
+use crate::output::Own;
+use crate::tables::{ANYWHERE, Role};
+use crate::verdict::{DropReason, OwnTarget, Verdict};
+
+impl Forwarder {
+    /// Decides about one frame and does what was decided.
+    #[inline]
+    pub(super) fn handle(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        parsed: &Parsed,
+    ) -> Verdict {
+        let headers = match &parsed.headers {
+            Ok(headers) => headers,
+            Err(why) => return Verdict::Drop(DropReason::Malformed(*why)),
+        };
+        let group = headers.destination.is_group();
+        if !group && headers.destination != pass.port.mac {
+            return Verdict::Drop(DropReason::NotForUs);
+        }
+        match &headers.body {
+            Body::Ip(ip) => {
+                if let (Some(hash), false) = (parsed.hash, group)
+                    && let Some(key) = ip.flow_key()
+                    && let Some((slot, direction)) = self.flows.find(&key, hash, pass.tables)
+                {
+                    return self.follow(pass, bytes, offload, headers, ip, slot, direction);
+                }
+                self.unknown(pass, bytes, offload, headers, ip)
+            }
+            Body::Arp => self.arp(pass, bytes, headers),
+            Body::Other(_) => Verdict::Drop(DropReason::UnknownEthertype),
+        }
+    }
+
+    /// A packet that no flow record knows.
+    fn unknown(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+    ) -> Verdict {
+        let group = headers.destination.is_group();
+        if ip.protocol == Protocol::ICMPV6
+            && let Some(verdict) = self.ndp(pass, bytes, offload, headers, ip)
+        {
+            return verdict;
+        }
+        // RFC 1812 §5.3.4: what was sent to many stations is not routed.
+        if group || is_group(ip.destination) {
+            return Verdict::Drop(DropReason::GroupDestination);
+        }
+        if pass.tables.addresses.get(ANYWHERE, ip.source).is_some() {
+            return Verdict::Drop(DropReason::SpoofedSource);
+        }
+        if let Some(Role::Broadcast) = pass.tables.role(pass.port, ip.destination) {
+            return Verdict::Drop(DropReason::GroupDestination);
+        }
+        match pass.tables.addresses.get(ANYWHERE, ip.destination) {
+            Some(Role::Primary) => self.to_primary(pass, bytes, offload, headers, ip),
+            Some(Role::Virtual(vip)) => self.to_virtual(pass, bytes, offload, headers, ip, vip),
+            Some(Role::Broadcast) => Verdict::Drop(DropReason::GroupDestination),
+            None => self.elsewhere(pass, bytes, offload, headers, ip),
+        }
+    }
+
+    /// To one of the node's own addresses.
+    fn to_primary(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+    ) -> Verdict {
+        if icmp::is_echo_request(ip) && ip.fragment.is_none() {
+            return self.echo(pass, bytes, offload, headers, ip);
+        }
+        let Origin::Received(index) = pass.origin else {
+            return Verdict::Drop(DropReason::NoService);
+        };
+        let target = own_target(bytes, ip);
+        packet::checksum::complete(bytes, offload);
+        let network = pass.port.network;
+        let (start, end) = (u32::from(ip.header), ip.end);
+        pass.out.own.push(Own { index, network, target, start, end });
+        Verdict::Own(target)
+    }
+
+    /// Neither a flow's nor for an address of ours: a late fragment, an ICMP error about a flow,
+    /// a reply whose flow is forgotten, or transit.
+    fn elsewhere(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+    ) -> Verdict {
+        if is_martian(ip.destination) {
+            return Verdict::Drop(DropReason::MartianDestination);
+        }
+        if let Some(verdict) = self.icmp_error(pass, bytes, offload, headers, ip) {
+            return verdict;
+        }
+        if let Some(verdict) = self.forgotten_reply(pass, bytes, offload, headers, ip) {
+            return verdict;
+        }
+        if ip.transport == Transport::LaterFragment && pass.tables.services.is_server(ip.source) {
+            return self.later_fragment(pass, bytes, offload, headers, ip);
+        }
+        self.transit(pass, bytes, offload, headers, ip)
+    }
+
+    /// Between networks, where a virtual address is the servers' gateway.
+    pub(super) fn transit(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+    ) -> Verdict {
+        let verdict = match pass.tables.routes.find(ip.destination) {
+            Some(hop) if pass.tables.routes_between(pass.port.network, hop.network) => {
+                self.send(pass, bytes, offload, headers, ip, &Path::TRANSIT, hop)
+            }
+            Some(_) => Verdict::Drop(DropReason::TransitOff),
+            None => {
+                let kind = icmp::ErrorKind::NetworkUnreachable;
+                self.error_or(pass, bytes, headers, ip, kind, DropReason::NoRoute)
+            }
+        };
+        if matches!(ip.fragment, Some(fragment) if fragment.offset == 0) {
+            self.first_fragment(pass, ip, &Path::TRANSIT, verdict);
+        }
+        verdict
+    }
+}
+
+/// Multicast, or IPv4 limited broadcast.
+fn is_group(address: Ipv6Addr) -> bool {
+    match address.to_ipv4_mapped() {
+        Some(v4) => v4.is_multicast() || v4.is_broadcast(),
+        None => address.is_multicast(),
+    }
+}
+
+/// Not to be forwarded to (RFC 1812 §5.3.7, RFC 4291 §2.5.3 and §2.5.6).
+fn is_martian(address: Ipv6Addr) -> bool {
+    match address.to_ipv4_mapped() {
+        Some(v4) => {
+            let first = v4.octets()[0];
+            first == 0 || v4.is_loopback() || first >= 240 || v4.is_link_local()
+        }
+        None => {
+            address.is_unspecified() || address.is_loopback() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// Probes use local ports of their own; an ICMP error about a probe quotes one.
+fn own_target(bytes: &[u8], ip: &Ip) -> OwnTarget {
+    let port = match ip.transport {
+        Transport::Tcp(tcp) => Some(tcp.destination_port),
+        Transport::Udp(udp) => Some(udp.destination_port),
+        Transport::Icmp(_) => {
+            icmp::quoted(bytes, ip).and_then(Result::ok).and_then(|quoted| quoted.source_port)
+        }
+        Transport::LaterFragment | Transport::Other => None,
+    };
+    match port {
+        Some(PROBE_PORT_FIRST..=PROBE_PORT_LAST) => OwnTarget::Probes,
+        Some(_) | None => OwnTarget::Faces,
+    }
+}

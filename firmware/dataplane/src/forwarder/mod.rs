@@ -1,0 +1,262 @@
+//! The forwarder: a burst in, verdicts and frames out.
+
+mod answer;
+mod balance;
+mod classify;
+mod emit;
+mod errors;
+mod fragment;
+mod neighbor;
+mod resume;
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use arrayvec::ArrayVec;
+use base::rate::TokenBucket;
+use base::{Frame, Instant, Offload, PortId, ServerId, ServiceId};
+use model::limits::{self, BURST, SCRATCH_OCTETS};
+use packet::Malformed;
+use packet::headers::{self, Body, Headers};
+use packet::rewrite::Translation;
+
+use crate::counters::Counters;
+use crate::flow::FlowTable;
+use crate::fragments::Fragments;
+use crate::hold::Hold;
+use crate::output::Output;
+use crate::tables::{Port, Tables};
+use crate::verdict::{DropReason, Event, Verdict};
+use crate::waiting::NeighborQueue;
+
+/// How much a forwarder can hold. Fixed at the start; the memory there is decides it.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Flows at a time.
+    pub flows: u32,
+    /// Services that are counted each for itself.
+    pub services: usize,
+    /// Servers that are counted each for itself.
+    pub servers: usize,
+}
+
+/// One worker's forwarding state.
+#[derive(Debug)]
+pub struct Forwarder {
+    flows: FlowTable,
+    fragments: Fragments,
+    hold: Hold,
+    neighbors: NeighborQueue,
+    counters: Counters,
+    limits: Limits,
+    /// The table generation that waiting frames were last held against.
+    generation: u32,
+    expired_at: Instant,
+    /// A first fragment came since waiting ones were looked at.
+    first_fragment_seen: bool,
+    parsed: Box<ArrayVec<Parsed, BURST>>,
+    scratch: Box<[u8]>,
+}
+
+/// How often the forwarder speaks on its own.
+#[derive(Debug)]
+struct Limits {
+    errors: TokenBucket,
+    echoes: TokenBucket,
+    resets: TokenBucket,
+    neighbors: TokenBucket,
+}
+
+/// A frame after the first pass.
+#[derive(Clone, Copy, Debug)]
+struct Parsed {
+    headers: Result<Headers, Malformed>,
+    /// The flow hash, for packets that may belong to a flow.
+    hash: Option<u32>,
+}
+
+/// What the handling of one frame has at hand.
+struct Pass<'a> {
+    now: Instant,
+    tables: &'a Tables,
+    id: PortId,
+    port: &'a Port,
+    origin: Origin,
+    out: &'a mut Output,
+}
+
+/// Where the frame in hand lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// In the burst, at this index.
+    Received(u16),
+    /// In the scratch buffer: it must be copied out to be sent.
+    Scratch,
+}
+
+/// How the packets of a flow are changed, and to whom they are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Path {
+    /// The new addresses and ports.
+    pub translation: Translation,
+    /// The service and server; `None` for transit.
+    pub owner: Option<(ServiceId, ServerId)>,
+    /// Towards the server.
+    pub to_server: bool,
+}
+
+impl Path {
+    /// Between networks, unchanged.
+    const TRANSIT: Self = Self {
+        translation: Translation { source: None, destination: None },
+        owner: None,
+        to_server: false,
+    };
+
+    fn verdict(&self) -> Verdict {
+        Verdict::Forward {
+            service: self.owner.map(|(service, _)| service),
+            server: self.owner.map(|(_, server)| server),
+        }
+    }
+}
+
+impl Forwarder {
+    /// A forwarder with this capacity. `seed` is secret: it keys every hash that an outsider
+    /// could aim at.
+    pub fn new(capacity: Capacity, seed: u64) -> Self {
+        let mut rng = base::rng::Rng::new(seed);
+        Self {
+            flows: FlowTable::new(capacity.flows, rng.next()),
+            fragments: Fragments::new(rng.next()),
+            hold: Hold::default(),
+            neighbors: NeighborQueue::default(),
+            counters: Counters::new(capacity.services, capacity.servers),
+            limits: Limits {
+                errors: TokenBucket::new(limits::ICMP_ERRORS_PER_SECOND, limits::ICMP_ERRORS_BURST),
+                echoes: TokenBucket::new(
+                    limits::ECHO_REPLIES_PER_SECOND,
+                    limits::ECHO_REPLIES_BURST,
+                ),
+                resets: TokenBucket::new(limits::RESETS_PER_SECOND, limits::RESETS_BURST),
+                neighbors: TokenBucket::new(
+                    limits::NEIGHBOUR_ANSWERS_PER_SECOND,
+                    limits::NEIGHBOUR_ANSWERS_BURST,
+                ),
+            },
+            generation: 0,
+            expired_at: Instant::ZERO,
+            first_fragment_seen: false,
+            parsed: Box::default(),
+            scratch: vec![0; SCRATCH_OCTETS].into_boxed_slice(),
+        }
+    }
+
+    /// Handles up to [`BURST`] frames that `port` received. `out` must be cleared; what is to be
+    /// sent afterwards refers to `frames` by index.
+    pub fn burst(
+        &mut self,
+        now: Instant,
+        tables: &Tables,
+        port: PortId,
+        frames: &mut [Frame<'_>],
+        out: &mut Output,
+    ) {
+        self.resume(now, tables, out);
+        let count = frames.len().min(BURST);
+        let frames = &mut frames[..count];
+        self.counters.received += count as u64;
+        let Some(info) = tables.port(port) else {
+            for _ in 0..count {
+                self.finish(out, Verdict::Drop(DropReason::PortDown));
+            }
+            return;
+        };
+        self.parse(frames);
+        for (index, frame) in frames.iter_mut().enumerate() {
+            let parsed = self.parsed[index];
+            #[expect(clippy::cast_possible_truncation, reason = "below BURST")]
+            let origin = Origin::Received(index as u16);
+            let mut pass = Pass { now, tables, id: port, port: info, origin, out };
+            let verdict = self.handle(&mut pass, frame.bytes, &mut frame.offload, &parsed);
+            self.finish(out, verdict);
+        }
+        if self.first_fragment_seen || self.fragments.is_due(now) {
+            self.release_fragments(now, tables, out);
+        }
+    }
+
+    /// What has been counted so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The flows.
+    pub const fn flows(&self) -> &FlowTable {
+        &self.flows
+    }
+
+    /// Parses the whole burst and asks for the memory that the look-ups will touch.
+    fn parse(&mut self, frames: &[Frame<'_>]) {
+        self.parsed.clear();
+        for frame in frames {
+            let parsed = Parsed::new(frame.bytes, &self.flows);
+            if let Some(hash) = parsed.hash {
+                self.flows.prefetch_index(hash);
+            }
+            self.parsed.push(parsed);
+        }
+        for parsed in self.parsed.iter() {
+            if let Some(hash) = parsed.hash {
+                self.flows.prefetch_record(hash);
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Output, verdict: Verdict) {
+        self.counters.count(verdict);
+        out.verdicts.push(verdict);
+    }
+
+    fn event(&mut self, out: &mut Output, event: Event) {
+        if !out.event(event) {
+            self.counters.events_lost += 1;
+        }
+    }
+}
+
+impl Parsed {
+    #[inline]
+    fn new(bytes: &[u8], flows: &FlowTable) -> Self {
+        let headers = headers::parse(bytes);
+        let hash = match &headers {
+            Ok(Headers { body: Body::Ip(ip), .. }) => ip.flow_key().map(|key| flows.hash(&key)),
+            Ok(Headers { body: Body::Arp | Body::Other(_), .. }) | Err(_) => None,
+        };
+        Self { headers, hash }
+    }
+}
+
+/// The part of a frame that its IP datagram fills, Ethernet header included.
+fn datagram_end(ip: &headers::Ip, bytes: &[u8]) -> usize {
+    (ip.end as usize).min(bytes.len())
+}
+
+/// Octets of IP that the largest wire packet of this frame will have: what an MTU is held against.
+fn wire_size(bytes: &[u8], ip: &headers::Ip, offload: &Offload) -> u32 {
+    let header = u32::from(ip.header);
+    if offload.gso == base::Gso::None {
+        return ip.end - header;
+    }
+    let transport = match ip.transport {
+        headers::Transport::Tcp(_) => {
+            let words = bytes.get(usize::from(ip.payload) + 12).map_or(5, |octet| octet >> 4);
+            u32::from(words) * 4
+        }
+        headers::Transport::Udp(_) => 8,
+        headers::Transport::Icmp(_)
+        | headers::Transport::LaterFragment
+        | headers::Transport::Other => 0,
+    };
+    u32::from(ip.payload) - header + transport + u32::from(offload.gso_size)
+}

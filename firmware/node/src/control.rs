@@ -1,0 +1,376 @@
+//! `Control`: keeps the forwarders' tables true, and says what the node has to say.
+//!
+//! One shape as every machine here: inputs are `handle_…`, results are polled, time is an
+//! argument.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
+
+use arrayvec::ArrayVec;
+use base::address::{mapped, unmapped};
+use base::rng::Rng;
+use base::time::Duration;
+use base::{Instant, Mac, PoolId, PortId, ServerId};
+use dataplane::tables::{AddressTable, Tables};
+use model::event::Event;
+use model::limits;
+use model::status::{Cause, Health};
+use packet::arp::{self, Arp, Operation};
+use packet::ndp::{self, AdvertisementFlags};
+
+use crate::announce::{Announcement, Announcer};
+use crate::neighbors::{Neighbors, Question};
+use crate::plan::{Attached, Plan};
+
+/// Octets of the largest frame that control sends: a neighbor advertisement over Ethernet.
+const FRAME: usize = 128;
+/// Changed neighbors are published together, so that a crowd of them does not mean a table each.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(5);
+
+/// Something control has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A frame to put on the wire.
+    Transmit(PortId, ArrayVec<u8, FRAME>),
+    /// Something for the log.
+    Event(Event),
+}
+
+/// What is known of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerHealth {
+    /// What the checks say.
+    pub health: Health,
+    /// Why.
+    pub cause: Cause,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// The node's control.
+#[derive(Debug)]
+pub struct Control {
+    plan: Plan,
+    attached: Vec<Attached>,
+    servers: Vec<ServerHealth>,
+    neighbors: Neighbors,
+    announcer: Announcer,
+    tables: Tables,
+    /// Something changed that the forwarders do not know yet, and when they may know it.
+    publish_at: Option<Instant>,
+    said: VecDeque<Said>,
+    /// When the last conflict was reported: strangers must not fill the log.
+    conflict_at: Option<Instant>,
+    seed: u64,
+}
+
+impl Control {
+    /// Starts with the ports as they are. Announces every address that is on a port that is up.
+    pub fn new(now: Instant, plan: Plan, attached: Vec<Attached>, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let checked = |server: usize| {
+            let pool = plan.server(ServerId::from(server)).map(|(pool, _)| pool);
+            if pool.is_some_and(|pool| pool.check.is_some()) {
+                Cause::NotProbed
+            } else {
+                Cause::NotChecked
+            }
+        };
+        let servers = (0..plan.members().len()).map(|s| ServerHealth {
+            health: Health::Unknown,
+            cause: checked(s),
+            since: now,
+        });
+        let servers: Vec<_> = servers.collect();
+        let ports = plan.node().ports.len();
+        let tables = plan.tables(&attached, |_| true);
+        let mut control = Self {
+            attached,
+            servers,
+            neighbors: Neighbors::default(),
+            announcer: Announcer::new(ports, rng.next()),
+            tables,
+            publish_at: Some(now),
+            said: VecDeque::new(),
+            conflict_at: None,
+            seed: rng.next(),
+            plan,
+        };
+        for port in (0..ports).map(PortId::from) {
+            if control.attached.get(port.index()).is_some_and(|a| a.up) {
+                control.begin_port(now, port);
+            }
+        }
+        control
+    }
+
+    /// What is being carried out.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The ports as the machine last reported them.
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// What is known of a server.
+    pub fn server(&self, id: ServerId) -> Option<&ServerHealth> {
+        self.servers.get(id.index())
+    }
+
+    /// Whether a server gets new flows now.
+    pub fn is_usable(&self, id: ServerId) -> bool {
+        let up = self.server(id).is_some_and(|server| server.health != Health::Down);
+        up && self.plan.may_serve(id)
+    }
+
+    /// What is known of neighbors.
+    pub const fn neighbors(&self) -> &Neighbors {
+        &self.neighbors
+    }
+
+    /// A forwarder noticed something.
+    pub fn handle_event(&mut self, now: Instant, event: dataplane::Event) {
+        match event {
+            dataplane::Event::NeighborMissing { port, address } => {
+                self.neighbors.want(now, port, address);
+            }
+            dataplane::Event::NeighborSeen { port, address, mac, solicited } => {
+                if self.is_on_link(port, address) {
+                    self.neighbors.seen(now, port, address, mac, solicited);
+                }
+            }
+            dataplane::Event::AddressConflict { port, address, mac } => {
+                self.conflict(now, port, address, mac);
+            }
+        }
+        self.after(now);
+    }
+
+    /// The machine reports a port: it came, went, gained or lost its carrier.
+    pub fn handle_port(&mut self, now: Instant, port: PortId, attached: Attached) {
+        let Some(known) = self.attached.get_mut(port.index()) else { return };
+        let before = core::mem::replace(known, attached);
+        if before == attached {
+            return;
+        }
+        self.tables.ports = Arc::new(self.plan.ports(&self.attached));
+        self.publish_at = Some(now);
+        if attached.up {
+            self.begin_port(now, port);
+        } else {
+            self.announcer.withdraw_port(port);
+            self.neighbors.forget_port(now, port);
+        }
+        self.after(now);
+    }
+
+    /// A check came to a verdict.
+    pub fn handle_server(&mut self, now: Instant, id: ServerId, up: bool, cause: Cause) {
+        let Some(server) = self.servers.get_mut(id.index()) else { return };
+        let health = if up { Health::Up } else { Health::Down };
+        let before = core::mem::replace(server, ServerHealth { health, cause, since: now });
+        let was_up = before.health != Health::Down;
+        if before.health == health {
+            return;
+        }
+        let Some((pool, config)) = self.plan.server(id) else { return };
+        let (pool, server) = (pool.name.clone(), config.name.clone());
+        let event = if up {
+            Event::ServerUp { pool: pool.clone(), server, cause }
+        } else {
+            Event::ServerDown { pool: pool.clone(), server, cause }
+        };
+        self.said.push_back(Said::Event(event));
+        if was_up != up {
+            self.rebuild_pool(now, id, pool);
+        }
+    }
+
+    /// Does what the time asks for.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.neighbors.handle_timeout(now);
+        while let Some(announcement) = self.announcer.poll(now) {
+            self.announce(announcement);
+        }
+        self.after(now);
+    }
+
+    /// When [`Control::handle_timeout`] or [`Control::poll_tables`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadlines =
+            [self.neighbors.next_deadline(), self.announcer.next_deadline(), self.publish_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// New tables for the forwarders, if anything changed and the time has come.
+    pub fn poll_tables(&mut self, now: Instant) -> Option<Tables> {
+        self.publish_at.filter(|&at| at <= now)?;
+        self.publish_at = None;
+        let known = self.neighbors.known();
+        let known = known.map(|(port, address, mac)| (port.0, address, mac));
+        self.tables.neighbors = Arc::new(AddressTable::build(self.seed, known));
+        self.tables.generation = self.tables.generation.wrapping_add(1);
+        Some(self.tables.clone())
+    }
+
+    /// The next thing to say.
+    pub fn poll_said(&mut self) -> Option<Said> {
+        self.said.pop_front()
+    }
+
+    /// A port works: announce our addresses there and look for its next hops.
+    fn begin_port(&mut self, now: Instant, port: PortId) {
+        for address in self.addresses_on(port) {
+            self.announcer.claim(now, port, address);
+        }
+        for (at, address) in self.plan.next_hops() {
+            if at == port {
+                self.neighbors.pin(now, port, mapped(address));
+            }
+        }
+        while let Some(announcement) = self.announcer.poll(now) {
+            self.announce(announcement);
+        }
+        self.after(now);
+    }
+
+    /// Our own and virtual addresses on a port.
+    fn addresses_on(&self, port: PortId) -> Vec<Ipv6Addr> {
+        let Some(config) = self.plan.node().ports.get(port.index()) else {
+            return Vec::new();
+        };
+        let own = config.addresses.iter().map(|prefix| mapped(prefix.address));
+        let served = self.plan.config().vips.iter();
+        let served = served.filter(|vip| self.plan.port_of(vip.network) == Some(port));
+        own.chain(served.map(|vip| mapped(vip.address))).collect()
+    }
+
+    /// Whether an address may be a neighbor's on that port: only such are remembered.
+    fn is_on_link(&self, port: PortId, address: Ipv6Addr) -> bool {
+        let hop = self.tables.routes.find(address);
+        let connected = hop.is_some_and(|hop| hop.connected && hop.port == port);
+        connected || address.is_unicast_link_local()
+    }
+
+    /// What every input may have brought about.
+    fn after(&mut self, now: Instant) {
+        while let Some(question) = self.neighbors.poll_question() {
+            self.ask(question);
+        }
+        if self.neighbors.take_changed() {
+            self.publish_at.get_or_insert(now + PUBLISH_PAUSE);
+        }
+    }
+
+    fn rebuild_pool(&mut self, now: Instant, id: ServerId, name: alloc::string::String) {
+        let Some(pool) = self.plan.members().get(id.index()).map(|member| member.pool) else {
+            return;
+        };
+        let up = |id: ServerId| self.is_usable(id);
+        let mut pools: Vec<_> = self.tables.pools.iter().cloned().collect();
+        if let Some(slot) = pools.get_mut(pool.index()) {
+            *slot = self.plan.pool(pool, &up);
+        }
+        let servers = self.plan.servers(&up);
+        if pools.get(PoolId::index(pool)).is_some_and(|pool| pool.members.is_empty()) {
+            self.said.push_back(Said::Event(Event::PoolEmpty { pool: name }));
+        }
+        self.tables.pools = Arc::new(pools);
+        self.tables.servers = Arc::new(servers);
+        self.publish_at = Some(now);
+    }
+
+    fn conflict(&mut self, now: Instant, port: PortId, address: Ipv6Addr, mac: Mac) {
+        // RFC 5227 §2.4 (b): defend, but at most once in ten seconds; every VIP has one owner,
+        // so ours is the claim that counts.
+        let quiet = Duration::from_secs(10);
+        if self.conflict_at.is_some_and(|at| now.since(at) < quiet) {
+            return;
+        }
+        self.conflict_at = Some(now);
+        let network = self.plan.node().ports.get(port.index());
+        let network = network.and_then(|p| self.plan.config().networks.get(p.network.index()));
+        let network = network.map(|n| n.name.clone()).unwrap_or_default();
+        let address = unmapped(address);
+        self.said.push_back(Said::Event(Event::AddressConflict { address, network, mac }));
+        self.announce(Announcement { port, address: mapped(address) });
+    }
+
+    fn announce(&mut self, announcement: Announcement) {
+        let Announcement { port, address } = announcement;
+        let Some(mac) = self.attached.get(port.index()).map(|attached| attached.mac) else {
+            return;
+        };
+        match unmapped(address) {
+            IpAddr::V4(own) => {
+                let arp = |operation, target_mac| Arp {
+                    operation,
+                    sender_mac: mac,
+                    sender: own,
+                    target_mac,
+                    target: own,
+                };
+                let request = arp(Operation::Request, Mac::ZERO);
+                let reply = arp(Operation::Reply, Mac::BROADCAST);
+                self.transmit(port, |out| arp::emit(out, mac, Mac::BROADCAST, &request));
+                self.transmit(port, |out| arp::emit(out, mac, Mac::BROADCAST, &reply));
+            }
+            IpAddr::V6(own) => {
+                let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+                let to = Mac::of_multicast(IpAddr::V6(all));
+                let network = self.plan.node().ports.get(port.index()).map(|p| p.network);
+                let router = network
+                    .and_then(|network| self.tables.networks.get(network.index()))
+                    .is_some_and(|network| network.transit);
+                let flags = AdvertisementFlags { router, solicited: false, overrides: true };
+                self.transmit(port, |out| {
+                    ndp::emit_advertisement(out, mac, to, own, all, own, flags)
+                });
+            }
+        }
+    }
+
+    fn ask(&mut self, question: Question) {
+        let Question { port, address, to } = question;
+        let Some(table) = self.tables.ports.get(port.index()).cloned() else { return };
+        match unmapped(address) {
+            IpAddr::V4(target) => {
+                let own = table.ipv4.or_else(|| self.vip4_on(port));
+                // Without an address there we ask as a prober does (RFC 5227 §1.1).
+                let sender = own.unwrap_or(core::net::Ipv4Addr::UNSPECIFIED);
+                let operation = Operation::Request;
+                let target_mac = Mac::ZERO;
+                let arp = Arp { operation, sender_mac: table.mac, sender, target_mac, target };
+                let destination = to.unwrap_or(Mac::BROADCAST);
+                self.transmit(port, |out| arp::emit(out, table.mac, destination, &arp));
+            }
+            IpAddr::V6(target) => {
+                let Some(own) = table.ipv6.or_else(|| self.vip6_on(port)) else { return };
+                self.transmit(port, |out| ndp::emit_solicitation(out, table.mac, own, target, to));
+            }
+        }
+    }
+
+    fn vip4_on(&self, port: PortId) -> Option<core::net::Ipv4Addr> {
+        self.addresses_on(port).into_iter().find_map(|address| address.to_ipv4_mapped())
+    }
+
+    fn vip6_on(&self, port: PortId) -> Option<Ipv6Addr> {
+        let mut addresses = self.addresses_on(port).into_iter();
+        addresses.find(|address| address.to_ipv4_mapped().is_none())
+    }
+
+    fn transmit(&mut self, port: PortId, build: impl FnOnce(&mut [u8]) -> Option<usize>) {
+        let mut frame = ArrayVec::from([0; FRAME]);
+        if let Some(length) = build(&mut frame) {
+            frame.truncate(length);
+            self.said.push_back(Said::Transmit(port, frame));
+        }
+    }
+}
+
+const _: () = assert!(FRAME >= 14 + 40 + 32 && limits::VIPS > 0);
