@@ -10,7 +10,7 @@ fn workspace() -> PathBuf {
 }
 
 fn pid1(workspace: &Path) -> PathBuf {
-    image::build_example(workspace, "portico-init", "pid1").unwrap_or_else(|e| panic!("{e}"))
+    image::build_example(workspace, "portico-init", "pid1").expect("the smallest PID 1 builds")
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! Who executes a guest's instructions. Software emulation always works and is enough; KVM is
+//! quicker, but a `/dev/kvm` that opens is no promise: nested ones may hang or crash the guest.
+//! So it is used only after a probe boot has succeeded with it.
+
+use std::fs::OpenOptions;
+use std::time::Duration;
+
+use crate::machine::Machine;
+use crate::time::Limit;
+use crate::turn::Turn;
+
+/// How long a probe boot may take; with working KVM it takes one or two seconds.
+const PROBE: Limit = Limit(Duration::from_secs(10));
+
+/// An accelerator of QEMU's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// `tcg`.
+    Software,
+    /// `kvm`.
+    Hardware,
+}
+
+impl Accelerator {
+    /// The best that works: boots the given machine with KVM until it says `sign`, and settles
+    /// for software if it does not.
+    pub fn probe(machine: &Machine, sign: &str, turn: &Turn) -> Self {
+        if OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+            return Self::Software;
+        }
+        let machine = Machine { accelerator: Self::Hardware, ..machine.clone() };
+        let Ok(mut guest) = machine.start(turn) else { return Self::Software };
+        match guest.expect(sign, PROBE) {
+            Ok(_) => Self::Hardware,
+            Err(_) => Self::Software,
+        }
+    }
+
+    pub(crate) fn argument(self) -> &'static str {
+        match self {
+            Self::Software => "tcg,thread=multi",
+            Self::Hardware => "kvm",
+        }
+    }
+
+    pub(crate) fn processor(self) -> &'static str {
+        match self {
+            Self::Software => "max",
+            Self::Hardware => "host",
+        }
+    }
+}
