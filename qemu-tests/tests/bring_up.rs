@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use image::{Artifacts, Options};
-use qemu_tests::{End, Limit, Machine, Port, Turn, Wire};
+use qemu_tests::{End, Guest, Limit, Machine, Port, Turn, Wire};
 
 fn workspace() -> PathBuf {
     let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo"));
@@ -19,11 +19,11 @@ fn build(workspace: &Path, board: &str) -> Artifacts {
 }
 
 /// A machine of 192 MiB with two ports and the files of an operator in place.
-fn machine(workspace: &Path, image: &Artifacts) -> Machine {
+fn machine(image: &Artifacts) -> Machine {
     let initramfs = std::fs::read(&image.initramfs).expect("the initramfs");
     let files: [(&str, &[u8]); 2] =
         [("/config/cluster.toml", b"[cluster]\n"), ("/config/node.toml", b"name = \"n1\"\n")];
-    let initrd = workspace.join("target/images/bring-up.initrd");
+    let initrd = image.initramfs.with_file_name("initrd");
     std::fs::write(&initrd, image::with_config(&initramfs, &files)).expect("room for the initrd");
     let mut machine = Machine::new(&image.kernel, initrd, image.command_line.as_str());
     machine.memory = 192;
@@ -32,27 +32,36 @@ fn machine(workspace: &Path, image: &Artifacts) -> Machine {
     machine
 }
 
-#[test]
-fn the_smallest_pid_one_finds_its_hardware_in_192_mib_and_heeds_buttons_and_keys() {
-    let workspace = workspace();
-    let turn = Turn::take(&workspace.join("target")).unwrap();
-    let image = build(&workspace, "qemu-x86_64");
-    let machine = machine(&workspace, &image);
+/// Starts the board's image with the smallest PID 1 and returns the guest once all its chores are
+/// done, and what it told of them.
+fn bring_up(workspace: &Path, turn: &Turn, board: &str) -> (Machine, Guest, String) {
+    let machine = machine(&build(workspace, board));
+    let mut guest = machine.start(turn).expect("the guest starts");
+    let told = guest.expect("waiting: for", Limit::BOOT).expect("the chores end");
+    println!("{board}: {:?} after it was switched on:\n{told}", guest.age());
+    (machine, guest, told)
+}
 
-    let mut guest = machine.start(&turn).unwrap_or_else(|error| panic!("{error}"));
-    let told = guest.expect("waiting: for", Limit::BOOT).unwrap_or_else(|error| panic!("{error}"));
-    println!("{told}\nup {:?} after it was switched on", guest.age());
+#[track_caller]
+fn assert_told(told: &str, expected: &[&str]) {
     assert!(!told.contains("Err("), "a chore failed:\n{told}");
-    for expected in [
-        "i6300esb: Ok(Fresh)",
-        "watchdog: Some((\"i6300ESB timer\", 30s))",
-        "config: Ok(2) files",
-        "\"eth0\"",
-        "\"eth1\"",
-        "unguessable: true",
-    ] {
+    for expected in expected {
         assert!(told.contains(expected), "{expected} is missing:\n{told}");
     }
+}
+
+/// What every board has in a machine with two ports and two files of an operator's.
+const COMMON: [&str; 5] =
+    ["button: Ok([\"/dev/", "unguessable: true", "config: Ok(2) files", "\"eth0\"", "\"eth1\""];
+
+#[test]
+fn the_smallest_pid_one_does_its_chores_in_192_mib_and_heeds_buttons_and_keys() {
+    let workspace = workspace();
+    let turn = Turn::take(&workspace.join("target")).unwrap();
+    let (machine, mut guest, told) = bring_up(&workspace, &turn, "qemu-x86_64");
+    assert_told(&told, &COMMON);
+    assert_told(&told, &["watchdog: Some((\"Software Watchdog\", 30s))"]);
+
     guest.press_power_button().unwrap();
     guest.expect("leaving: PowerOff", Limit::ANSWER).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(guest.wait_for_end(Limit::ANSWER).unwrap(), End::PowerOff);
@@ -62,4 +71,13 @@ fn the_smallest_pid_one_finds_its_hardware_in_192_mib_and_heeds_buttons_and_keys
     guest.press_ctrl_alt_delete().unwrap();
     guest.expect("leaving: Restart", Limit::ANSWER).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(guest.wait_for_end(Limit::ANSWER).unwrap(), End::Restart);
+}
+
+#[test]
+fn a_rack_board_arms_the_hardware_watchdog_and_loads_drivers_without_their_hardware() {
+    let workspace = workspace();
+    let turn = Turn::take(&workspace.join("target")).unwrap();
+    let (_, _guest, told) = bring_up(&workspace, &turn, "rack-x86_64");
+    assert_told(&told, &COMMON);
+    assert_told(&told, &["watchdog: Some((\"i6300ESB timer\", 30s))", "module: mlx5_core: Ok("]);
 }
