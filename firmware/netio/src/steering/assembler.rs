@@ -60,6 +60,8 @@ pub enum When {
     NotEqual = 0x50,
     /// Some bit in common.
     Common = 0x40,
+    /// Less, unsigned.
+    Below = 0xa0,
     /// Greater, unsigned.
     Above = 0x20,
     /// Less, signed.

@@ -6,9 +6,12 @@
 //!   parse: addresses, protocol -- cannot be --------------------------> worker 0
 //!        |                  \---- any fragment -> ports are 0 --\
 //!        |- TCP, UDP: ports ------------------------------------|
+//!        |- neighbour discovery -----------------------------------------> worker 0
 //!        |- ICMP error: parse what it quotes, roles exchanged --|
 //!        \- other: ports are 0 ---------------------------------+-> choose an endpoint -> hash
 //! ```
+//!
+//! A quoted first fragment has ports, unlike one that arrives itself.
 //!
 //! The kernel runs it with the frame's network header at the start of the data, before any tap
 //! sees the frame. It reads through a helper that also reaches what is not in the first piece of
@@ -45,8 +48,8 @@ const ROUTING: i32 = 43;
 const FRAGMENT: i32 = 44;
 const DESTINATION_OPTIONS: i32 = 60;
 
-/// As many as `packet` looks through.
-const MAXIMUM_EXTENSION_HEADERS: usize = 8;
+/// One more than `packet` looks through: it still sees whether the ninth names hops to come.
+const MAXIMUM_EXTENSION_HEADERS: usize = 9;
 
 /// ICMP types that are errors: unreachable, source quench, redirect, time exceeded, parameter
 /// problem (RFC 1122 §3.2.2).
@@ -54,8 +57,14 @@ const ERRORS_V4: [i32; 5] = [3, 4, 5, 11, 12];
 /// The first ICMPv6 type that is no error (RFC 4443 §2.1).
 const FIRST_INFORMATION_V6: i32 = 128;
 
+/// The first type of neighbour discovery, and the first one after it (RFC 4861 §4).
+const NEIGHBOUR_DISCOVERY_V6: [i32; 2] = [133, 138];
+
 /// Octets of an ICMP header, of either version; the quoted packet follows.
 const ICMP_HEADER: i32 = 8;
+
+/// Octets of the quoted transport header that must be there (RFC 792).
+const QUOTED_TRANSPORT: i32 = 8;
 
 /// Where to go on.
 #[derive(Clone, Copy)]
@@ -64,6 +73,31 @@ struct Exits {
     zero: Label,
     /// Addresses and ports are known.
     choose: Label,
+}
+
+/// Whether a packet arrived itself, or is quoted by an error that did.
+#[derive(Clone, Copy)]
+enum Role {
+    Arrived,
+    Quoted,
+}
+
+impl Role {
+    /// Where the source and the destination address go. A quoted packet travelled the other way.
+    const fn slots(self) -> [i16; 2] {
+        match self {
+            Self::Arrived => [SOURCE, DESTINATION],
+            Self::Quoted => [DESTINATION, SOURCE],
+        }
+    }
+
+    /// The more-fragments bit, where a first fragment is treated as one.
+    const fn more(self, bit: i32) -> i32 {
+        match self {
+            Self::Arrived => bit,
+            Self::Quoted => 0,
+        }
+    }
 }
 
 /// Assembles the program for a set of virtual addresses (by its descriptor) and a number of
@@ -98,7 +132,7 @@ fn ethernet_type(number: u16) -> i32 {
 /// An IPv4 packet, and the one it quotes.
 fn version_4(code: &mut Assembler, exits: Exits) {
     let error = code.label();
-    header_4(code, [SOURCE, DESTINATION], exits);
+    header_4(code, Role::Arrived, exits);
     ports(code, exits);
     code.jump_when(When::NotEqual, R9, ICMP, exits.choose);
     read(code, R8, ICMP_HEADER, exits.zero);
@@ -110,27 +144,35 @@ fn version_4(code: &mut Assembler, exits: Exits) {
 
     code.place(error);
     enter_quote(code);
-    header_4(code, [DESTINATION, SOURCE], exits);
+    header_4(code, Role::Quoted, exits);
     quoted_ports(code, exits);
 }
 
 /// An IPv6 packet, and the one it quotes.
 fn version_6(code: &mut Assembler, exits: Exits) {
-    header_6(code, [SOURCE, DESTINATION], exits);
+    header_6(code, Role::Arrived, exits);
     ports(code, exits);
     code.jump_when(When::NotEqual, R9, ICMPV6, exits.choose);
     read(code, R8, ICMP_HEADER, exits.zero);
+    let [error, echo] = [(); 2].map(|()| code.label());
     code.load(Size::Byte, R0, R10, HEADER);
-    code.jump_when(When::Above, R0, FIRST_INFORMATION_V6 - 1, exits.choose);
+    code.jump_when(When::Below, R0, FIRST_INFORMATION_V6, error);
+    let [first, after] = NEIGHBOUR_DISCOVERY_V6;
+    code.jump_when(When::Below, R0, first, echo);
+    code.jump_when(When::Below, R0, after, exits.zero);
+    code.place(echo);
+    code.jump(exits.choose);
 
+    code.place(error);
     enter_quote(code);
-    header_6(code, [DESTINATION, SOURCE], exits);
+    header_6(code, Role::Quoted, exits);
     quoted_ports(code, exits);
 }
 
 /// The IPv4 header at R7: addresses to the stack, protocol to R9, R8 to what follows. Leaves for
 /// `choose` when the packet is a fragment.
-fn header_4(code: &mut Assembler, [source, destination]: [i16; 2], exits: Exits) {
+fn header_4(code: &mut Assembler, role: Role, exits: Exits) {
+    let [source, destination] = role.slots();
     read(code, R7, 20, exits.zero);
     code.load(Size::Byte, R8, R10, HEADER);
     code.constant(Arithmetic::Add, R8, -0x45);
@@ -148,11 +190,13 @@ fn header_4(code: &mut Assembler, [source, destination]: [i16; 2], exits: Exits)
     code.load(Size::Byte, R9, R10, HEADER + 9);
     code.load(Size::Half, R0, R10, HEADER + 6);
     code.from_big_endian(R0, 16);
-    code.jump_when(When::Common, R0, 0x3fff, exits.choose);
+    let mask = 0x1fff | role.more(0x2000);
+    code.jump_when(When::Common, R0, mask, exits.choose);
 }
 
 /// The IPv6 header at R7, and what stands between it and the upper layer; as `header_4`.
-fn header_6(code: &mut Assembler, [source, destination]: [i16; 2], exits: Exits) {
+fn header_6(code: &mut Assembler, role: Role, exits: Exits) {
+    let [source, destination] = role.slots();
     let done = code.label();
     read(code, R7, 40, exits.zero);
     code.load(Size::Byte, R0, R10, HEADER);
@@ -168,16 +212,14 @@ fn header_6(code: &mut Assembler, [source, destination]: [i16; 2], exits: Exits)
     code.register(Arithmetic::Move, R8, R7);
     code.constant(Arithmetic::Add, R8, 40);
     for _ in 0..MAXIMUM_EXTENSION_HEADERS {
-        extension_header(code, done, exits);
+        extension_header(code, role, done, exits);
     }
-    for kind in [HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS] {
-        code.jump_when(When::Equal, R9, kind, exits.zero);
-    }
+    code.jump(exits.zero);
     code.place(done);
 }
 
 /// One extension header at R8 of the kind in R9, or to `done` when it is none.
-fn extension_header(code: &mut Assembler, done: Label, exits: Exits) {
+fn extension_header(code: &mut Assembler, role: Role, done: Label, exits: Exits) {
     let [options, fragment, extension, next] = [(); 4].map(|()| code.label());
     for kind in [HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS] {
         code.jump_when(When::Equal, R9, kind, extension);
@@ -198,8 +240,8 @@ fn extension_header(code: &mut Assembler, done: Label, exits: Exits) {
     code.place(fragment);
     code.load(Size::Half, R0, R10, HEADER + 2);
     code.from_big_endian(R0, 16);
-    // Neither an offset nor more to come: an atomic fragment, which is none.
-    code.jump_when(When::Common, R0, 0xfff9, exits.choose);
+    // Neither an offset nor more to come: an atomic fragment, which is none (RFC 6946).
+    code.jump_when(When::Common, R0, 0xfff8 | role.more(1), exits.choose);
     code.place(next);
     code.constant(Arithmetic::Add, R8, 8);
     code.load(Size::Byte, R9, R10, HEADER);
@@ -224,7 +266,7 @@ fn quoted_ports(code: &mut Assembler, exits: Exits) {
     code.jump_when(When::Equal, R9, TCP, found);
     code.jump_when(When::NotEqual, R9, UDP, exits.choose);
     code.place(found);
-    read(code, R8, 4, exits.zero);
+    read(code, R8, QUOTED_TRANSPORT, exits.zero);
     for (from, to) in [(0, 2), (2, 0)] {
         code.load(Size::Half, R0, R10, HEADER + from);
         code.store(Size::Half, PORTS + to, R0);
