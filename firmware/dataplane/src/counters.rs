@@ -20,6 +20,8 @@ pub struct Counters {
     pub answered: u64,
     /// Frames for the node's own addresses.
     pub own: u64,
+    /// Packets of the node's own host stacks sent.
+    pub originated: u64,
     /// Frames held for a first fragment or a neighbor.
     pub held: u64,
     /// ICMP errors generated.
@@ -65,14 +67,27 @@ pub struct Traffic {
     pub bytes_out: u64,
 }
 
+impl Traffic {
+    fn add(&mut self, other: &Self) {
+        self.active += other.active;
+        self.flows += other.flows;
+        self.packets_in += other.packets_in;
+        self.bytes_in += other.bytes_in;
+        self.packets_out += other.packets_out;
+        self.bytes_out += other.bytes_out;
+    }
+}
+
 impl Counters {
-    pub(crate) fn new(services: usize, servers: usize) -> Self {
+    /// All zero, for so many services and servers.
+    pub fn new(services: usize, servers: usize) -> Self {
         Self {
             received: 0,
             balanced: 0,
             transit: 0,
             answered: 0,
             own: 0,
+            originated: 0,
             held: 0,
             icmp_errors: 0,
             resets: 0,
@@ -89,14 +104,44 @@ impl Counters {
         }
     }
 
+    /// Adds another forwarder's counters, without allocating. Services and servers beyond this
+    /// one's size are left out.
+    pub fn add(&mut self, other: &Self) {
+        for ((_, sum), (_, more)) in self.plain_mut().into_iter().zip(other.plain()) {
+            *sum += more;
+        }
+        for (sum, more) in self.drops.iter_mut().zip(other.drops) {
+            *sum += more;
+        }
+        let pairs = self.services.iter_mut().zip(other.services.iter());
+        for (sum, more) in pairs.chain(self.servers.iter_mut().zip(other.servers.iter())) {
+            sum.add(more);
+        }
+    }
+
+    /// Sets everything to zero.
+    pub fn clear(&mut self) {
+        for (_, value) in self.plain_mut() {
+            *value = 0;
+        }
+        self.drops.fill(0);
+        self.services.fill(Traffic::default());
+        self.servers.fill(Traffic::default());
+    }
+
     /// Name and value of every plain counter, in a stable order.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let plain = [
+        self.plain().into_iter()
+    }
+
+    fn plain(&self) -> [(&'static str, u64); 16] {
+        [
             ("received", self.received),
             ("balanced", self.balanced),
             ("transit", self.transit),
             ("answered", self.answered),
             ("own", self.own),
+            ("originated", self.originated),
             ("held", self.held),
             ("icmp_errors", self.icmp_errors),
             ("resets", self.resets),
@@ -107,8 +152,28 @@ impl Counters {
             ("flows_evicted", self.flows_evicted),
             ("flows_failed", self.flows_failed),
             ("events_lost", self.events_lost),
-        ];
-        plain.into_iter()
+        ]
+    }
+
+    fn plain_mut(&mut self) -> [(&'static str, &mut u64); 16] {
+        [
+            ("received", &mut self.received),
+            ("balanced", &mut self.balanced),
+            ("transit", &mut self.transit),
+            ("answered", &mut self.answered),
+            ("own", &mut self.own),
+            ("originated", &mut self.originated),
+            ("held", &mut self.held),
+            ("icmp_errors", &mut self.icmp_errors),
+            ("resets", &mut self.resets),
+            ("fragmented", &mut self.fragmented),
+            ("flows_created", &mut self.flows_created),
+            ("flows_picked_up", &mut self.flows_picked_up),
+            ("flows_expired", &mut self.flows_expired),
+            ("flows_evicted", &mut self.flows_evicted),
+            ("flows_failed", &mut self.flows_failed),
+            ("events_lost", &mut self.events_lost),
+        ]
     }
 
     /// Name and value of every drop counter.
@@ -156,5 +221,33 @@ impl Counters {
     #[inline]
     fn pair(&mut self, service: ServiceId, server: ServerId) -> [Option<&mut Traffic>; 2] {
         [self.services.get_mut(service.index()), self.servers.get_mut(server.index())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counters_of_two_forwarders_add_up_and_clear() {
+        let mut sum = Counters::new(2, 2);
+        let mut one = Counters::new(2, 2);
+        for (value, (_, counter)) in (1..).zip(one.plain_mut()) {
+            *counter = value;
+        }
+        one.count_flow(ServiceId(1), ServerId(0), 1);
+        one.count_traffic(ServiceId(1), ServerId(0), true, 100);
+        one.count(Verdict::Drop(DropReason::NoFlow));
+        sum.add(&one);
+        sum.add(&one);
+        for ((name, one), (same, two)) in one.named().zip(sum.named()) {
+            assert_eq!((name, 2 * one), (same, two));
+        }
+        assert_eq!(sum.services[1].bytes_in, 200);
+        assert_eq!(sum.servers[0].active, 2);
+        assert_eq!(sum.drops[DropReason::NoFlow.index()], 2);
+        sum.clear();
+        assert!(sum.named().chain(sum.named_drops()).all(|(_, value)| value == 0));
+        assert_eq!(sum.servers[0], Traffic::default());
     }
 }

@@ -12,6 +12,7 @@ mod announce;
 mod control;
 mod neighbors;
 pub mod plan;
+pub mod status;
 
 pub use control::{Control, Said};
 pub use neighbors::{NeighborState, Neighbors};

@@ -122,10 +122,11 @@ impl FlowTable {
     #[inline]
     pub fn prefetch_record(&self, hash: u32) {
         let entry = self.index[hash as usize & self.mask];
-        if entry != 0 && low(entry >> 32) == hash {
-            if let Some(record) = self.records.get(slot_of(entry) as usize) {
-                base::sys::prefetch(record);
-            }
+        if entry != 0
+            && low(entry >> 32) == hash
+            && let Some(record) = self.records.get(slot_of(entry) as usize)
+        {
+            base::sys::prefetch(record);
         }
     }
 

@@ -40,7 +40,7 @@ fn record(client: u32, protocol: Protocol) -> Record {
 fn insert(table: &mut FlowTable, tables: &Tables, client: u32, protocol: Protocol) -> u32 {
     match table.insert(NOW, record(client, protocol), tables) {
         Inserted::At { slot, .. } => slot,
-        other => panic!("{other:?}"),
+        other @ (Inserted::Full | Inserted::Collision) => panic!("{other:?}"),
     }
 }
 

@@ -62,7 +62,7 @@ impl Forwarder {
     }
 
     /// To a virtual address, and no flow knows it.
-    pub(super) fn to_virtual(
+    pub(super) fn virtual_address(
         &mut self,
         pass: &mut Pass<'_>,
         bytes: &mut [u8],
@@ -256,7 +256,9 @@ impl Forwarder {
     ) -> Verdict {
         use crate::tables::{ANYWHERE, Role};
         match pass.tables.addresses.get(ANYWHERE, ip.destination) {
-            Some(Role::Virtual(vip)) => self.to_virtual(pass, bytes, offload, headers, ip, vip),
+            Some(Role::Virtual(vip)) => {
+                self.virtual_address(pass, bytes, offload, headers, ip, vip)
+            }
             Some(Role::Primary | Role::Broadcast) | None => self
                 .forgotten_reply(pass, bytes, offload, headers, ip)
                 .unwrap_or(Verdict::Drop(DropReason::NoFlow)),

@@ -71,15 +71,17 @@ impl Forwarder {
             return Verdict::Drop(DropReason::GroupDestination);
         }
         match pass.tables.addresses.get(ANYWHERE, ip.destination) {
-            Some(Role::Primary) => self.to_primary(pass, bytes, offload, headers, ip),
-            Some(Role::Virtual(vip)) => self.to_virtual(pass, bytes, offload, headers, ip, vip),
+            Some(Role::Primary) => self.primary_address(pass, bytes, offload, headers, ip),
+            Some(Role::Virtual(vip)) => {
+                self.virtual_address(pass, bytes, offload, headers, ip, vip)
+            }
             Some(Role::Broadcast) => Verdict::Drop(DropReason::GroupDestination),
             None => self.elsewhere(pass, bytes, offload, headers, ip),
         }
     }
 
     /// To one of the node's own addresses.
-    fn to_primary(
+    fn primary_address(
         &mut self,
         pass: &mut Pass<'_>,
         bytes: &mut [u8],

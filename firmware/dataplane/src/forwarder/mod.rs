@@ -7,6 +7,7 @@ mod emit;
 mod errors;
 mod fragment;
 mod neighbor;
+mod originate;
 mod resume;
 
 use alloc::boxed::Box;

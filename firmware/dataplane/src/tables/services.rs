@@ -37,10 +37,13 @@ pub enum ReplyMatch {
 pub struct Services {
     services: Vec<Service>,
     /// For each virtual address and protocol, disjoint port ranges in order.
-    ranges: BTreeMap<(VipId, Protocol), Vec<(u16, u16, ServiceId)>>,
+    ranges: BTreeMap<(VipId, Protocol), Vec<Range>>,
     /// Ports of servers that belong to services; `None` stands for every port.
     replies: BTreeMap<(Ipv6Addr, Protocol, Option<u16>), ReplyMatch>,
 }
+
+/// First port, last port, service.
+type Range = (u16, u16, ServiceId);
 
 impl Services {
     /// Adds a service with its port ranges. Ranges of one address and protocol are disjoint:
