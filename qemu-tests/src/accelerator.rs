@@ -23,8 +23,24 @@ pub enum Accelerator {
 
 impl Accelerator {
     /// The best that works: boots the given machine with KVM until it says `sign`, and settles
-    /// for software if it does not.
-    pub fn probe(machine: &Machine, sign: &str, turn: &Turn) -> Self {
+    /// for software if it does not. What was found out is kept beside the turn's lock until this
+    /// host boots again.
+    pub fn best(machine: &Machine, sign: &str, turn: &Turn) -> Self {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let note = turn.folder().join("qemu.accelerator");
+        let known = std::fs::read_to_string(&note).unwrap_or_default();
+        for candidate in [Self::Software, Self::Hardware] {
+            if known == candidate.note(&boot) {
+                return candidate;
+            }
+        }
+        let found = Self::probe(machine, sign, turn);
+        // A note that cannot be written costs another probe.
+        let _ = std::fs::write(&note, found.note(&boot));
+        found
+    }
+
+    fn probe(machine: &Machine, sign: &str, turn: &Turn) -> Self {
         if OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
             return Self::Software;
         }
@@ -34,6 +50,10 @@ impl Accelerator {
             Ok(_) => Self::Hardware,
             Err(_) => Self::Software,
         }
+    }
+
+    fn note(self, boot: &str) -> String {
+        format!("{} {boot}", self.argument())
     }
 
     pub(crate) fn argument(self) -> &'static str {

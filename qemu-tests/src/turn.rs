@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The right to start guests, held until dropped. Processes wait for each other; what a crash
 /// leaves behind is no turn, for the kernel gives the lock back.
 #[derive(Debug)]
 pub struct Turn {
     _lock: File,
+    folder: PathBuf,
 }
 
 impl Turn {
@@ -21,7 +22,12 @@ impl Turn {
         std::fs::create_dir_all(target)?;
         let lock = File::create(target.join("qemu.lock"))?;
         lock.lock()?;
-        Ok(Self { _lock: lock })
+        Ok(Self { _lock: lock, folder: target.to_owned() })
+    }
+
+    /// Cargo's target folder, for what is to be kept from turn to turn.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 

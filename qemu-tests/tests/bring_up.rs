@@ -81,3 +81,32 @@ fn a_rack_board_arms_the_hardware_watchdog_and_loads_drivers_without_their_hardw
     assert_told(&told, &COMMON);
     assert_told(&told, &["watchdog: Some((\"i6300ESB timer\", 30s))", "module: mlx5_core: Ok("]);
 }
+
+/// Starts the board's image with a way to fail on its command line.
+fn start_to_fail(turn: &Turn, board: &str, how: &str) -> Guest {
+    let mut machine = machine(&build(&workspace(), board));
+    machine.command_line.push_str(how);
+    machine.start(turn).expect("the guest starts")
+}
+
+#[test]
+fn a_pid_one_that_hangs_is_restarted_by_the_watchdog_of_either_board() {
+    let turn = Turn::take(&workspace().join("target")).unwrap();
+    // The software watchdog restarts by itself; the emulated card tells QEMU that it bit.
+    for (board, end) in [("qemu-x86_64", End::Restart), ("rack-x86_64", End::Watchdog)] {
+        let mut guest = start_to_fail(&turn, board, " pid1=hang");
+        guest.expect("hanging: Ok(", Limit::BOOT).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(guest.wait_for_end(Limit::BOOT).unwrap(), end, "{board}");
+    }
+}
+
+#[test]
+fn a_pid_one_that_ends_panics_the_kernel_which_restarts() {
+    let turn = Turn::take(&workspace().join("target")).unwrap();
+    let mut guest = start_to_fail(&turn, "qemu-x86_64", " pid1=exit");
+    guest.expect("exiting", Limit::BOOT).unwrap_or_else(|error| panic!("{error}"));
+    let panic = "Attempted to kill init!";
+    guest.expect(panic, Limit::ANSWER).unwrap_or_else(|error| panic!("{error}"));
+    guest.expect("Rebooting in 10 seconds", Limit::ANSWER).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(guest.wait_for_end(Limit::BOOT).unwrap(), End::Restart);
+}

@@ -2,7 +2,8 @@
 //! seconds after kernel start, then waits for a reason to leave.
 //!
 //! It serves to bring up a board's image without the appliance: give its binary to the image
-//! builder in place of the supervisor.
+//! builder in place of the supervisor. `pid1=hang` on the kernel's command line makes it stop when
+//! its chores are done without feeding the watchdog again, `pid1=exit` makes it end.
 
 use std::io::Write;
 use std::path::Path;
@@ -37,6 +38,12 @@ fn main() {
     let ports = std::fs::read_dir("/sys/class/net")
         .map(|folder| folder.filter_map(|entry| Some(entry.ok()?.file_name())).collect::<Vec<_>>());
     say("ports", format_args!("{ports:?}"));
+    let line = init::kernel::command_line().unwrap_or_default();
+    match init::kernel::argument(&line, "pid1") {
+        Some("hang") => hang(watchdog),
+        Some("exit") => return say("exiting", format_args!("as I was told")),
+        Some(_) | None => {}
+    }
     match (signals, button) {
         (Ok(signals), Ok(button)) => wait_and_leave(signals, button, watchdog),
         failed => say("stuck", format_args!("{failed:?}")),
@@ -62,6 +69,17 @@ fn load_modules() -> Option<Watchdog> {
     }
     say("watchdog", format_args!("{:?}", watchdog.as_ref().map(|w| (w.name(), w.timeout()))));
     watchdog
+}
+
+/// Does nothing for ever, with a watchdog that has little patience.
+fn hang(patient: Option<Watchdog>) -> ! {
+    // Opening it again is refused while it is open; dropping it leaves it armed.
+    drop(patient);
+    let armed = Watchdog::arm(Path::new(Watchdog::FIRST), Duration::from_secs(3));
+    say("hanging", format_args!("{:?}", armed.as_ref().map(Watchdog::timeout)));
+    loop {
+        std::thread::park();
+    }
 }
 
 fn wait_and_leave(
