@@ -165,6 +165,8 @@ fn check_gateways(report: &mut Report<'_>, network: &Network, owners: &Owners) {
 
 fn check_servers(report: &mut Report<'_>, pool: &Pool, networks: &[Network], owners: &Owners) {
     let mut seen: BTreeSet<(IpAddr, Option<u16>)> = BTreeSet::new();
+    // A network without prefixes is one whose prefixes are wrong.
+    let complete = networks.iter().all(|network| !network.prefixes.is_empty());
     for server in &pool.servers {
         let Some(At { value, at }) = server.address else { continue };
         let path = server.place.key("address");
@@ -188,7 +190,7 @@ fn check_servers(report: &mut Report<'_>, pool: &Pool, networks: &[Network], own
                     report.wrong(at, &path, format!("{value} {why}"), legal);
                 }
             }
-            None if !routed() => {
+            None if complete && !routed() => {
                 let family = family(value);
                 let what =
                     format!("{value} is in no network, and no network has an {family} gateway");

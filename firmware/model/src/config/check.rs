@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::problem::{Report, clip};
 use super::raw::{self, Raw};
 use super::read::{At, Place, nearest};
-use super::value::is_interface;
+use super::value::{is_interface, is_name};
 use super::{Check, Config, Network, Node, Pool, Port, Server, Service, Vip, addresses, services};
 use crate::limits;
 
@@ -104,7 +104,7 @@ fn check_ports(report: &mut Report<'_>, node: &raw::Node, networks: &[Option<usi
             Some(interface) => (interface.value.as_str(), interface.at),
             None => (port.name.as_str(), port.place.at),
         };
-        if port.interface.is_none() && !is_interface(interface) {
+        if port.interface.is_none() && is_name(interface) && !is_interface(interface) {
             let what = format!("\"{}\" is not an interface's name", clip(interface));
             report.wrong(at, &port.place.path, what, "expected a key interface");
         }

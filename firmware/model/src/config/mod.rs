@@ -12,6 +12,7 @@
 
 mod addresses;
 mod check;
+mod manual;
 mod node;
 mod ports;
 mod problem;
@@ -32,6 +33,7 @@ use core::net::IpAddr;
 use base::time::Duration;
 use base::{NetworkId, PoolId, Prefix, VipId};
 
+pub use manual::manual;
 pub use node::NodeDocument;
 pub use ports::{BadPorts, PortRanges};
 pub use problem::Problem;

@@ -100,14 +100,14 @@ impl<'t> Report<'t> {
         }
         self.found.sort_by_key(|found| found.at);
         let places = Places::of(self.text);
-        let broken: BTreeSet<usize> = self
-            .found
-            .iter()
-            .filter(|found| found.path.is_none())
-            .map(|found| places.line(found.at))
-            .collect();
+        let syntax = self.found.iter().filter(|found| found.path.is_none());
+        let broken: BTreeSet<usize> = syntax.map(|found| places.line(found.at)).collect();
+        let mut told: BTreeSet<usize> = BTreeSet::new();
         // What else is wrong on a line that could not be read is the echo of that.
-        self.found.retain(|found| found.path.is_none() || !broken.contains(&places.line(found.at)));
+        self.found.retain(|found| {
+            let line = places.line(found.at);
+            !broken.contains(&line) || (found.path.is_none() && told.insert(line))
+        });
         let mut problems: Vec<Problem> =
             self.found.drain(..).map(|found| places.problem(found)).collect();
         if self.unlisted > 0 {

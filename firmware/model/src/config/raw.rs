@@ -136,13 +136,24 @@ pub(super) fn document<'t>(report: &mut Report<'_>, text: &'t str) -> Option<DeT
     let (table, errors) = DeTable::parse_recoverable(text.get(..end).unwrap_or(text));
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
-        let (what, legal) = match error.message().split_once(", expected ") {
-            Some((what, expected)) => (what, format!("expected {expected}")),
-            None => (error.message(), "see https://toml.io/en/v1.1.0".into()),
-        };
-        report.syntax(at, what.into(), legal);
+        let (what, legal) = explained(error.message());
+        report.syntax(at, what, legal);
     }
     Some(table.into_inner())
+}
+
+/// A message of the TOML parser as what is wrong and what would be legal.
+fn explained(message: &str) -> (String, String) {
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, "TOML"));
+    let scalar = ["invalid float", "invalid integer", "invalid boolean", "invalid datetime"];
+    let legal = if what == "duplicate key" {
+        "expected every key and table once".into()
+    } else if scalar.iter().any(|scalar| what.starts_with(scalar)) {
+        "expected a number, or text in double quotes".into()
+    } else {
+        format!("expected {expected}")
+    };
+    (what.into(), legal)
 }
 
 /// The table at the top of a document.
@@ -172,7 +183,7 @@ fn cluster(report: &mut Report<'_>, table: &Table<'_, '_>) -> Option<Cluster> {
 }
 
 fn network(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Network {
-    let prefixes = table.prefixes(report, "prefixes");
+    let prefixes = table.networks(report, "prefixes");
     let gateways = table.addresses(report, "gateways");
     Network { place: table.place, name, prefixes, gateways }
 }
@@ -229,7 +240,7 @@ fn node(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Node {
 
 fn port(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Port {
     let network = table.name(report, "network");
-    let addresses = table.prefixes(report, "addresses");
+    let addresses = table.hosts(report, "addresses");
     let vlan = table.integer(report, "vlan").map(|vlan| vlan.value);
     let interface = table.interface(report, "interface");
     Port { place: table.place, name, network, addresses, vlan, interface }

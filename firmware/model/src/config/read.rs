@@ -204,23 +204,25 @@ impl<'v, 't> Table<'v, 't> {
         self.array(report, name, address)
     }
 
-    /// An array of prefixes: of networks, or of hosts in them, as the schema says.
-    pub(super) fn prefixes(&self, report: &mut Report<'_>, name: &'static str) -> Vec<At<Prefix>> {
-        let Some(Key { kind: Kind::Prefixes { hosts, .. }, .. }) = self.section.key(name) else {
-            return Vec::new();
-        };
-        self.array(report, name, |text| {
-            let prefix = Prefix::from_str(text).map_err(|_| quoted(text, "is not a prefix"))?;
+    /// An array of networks' prefixes. Empty when one of them is wrong, for then nobody can tell
+    /// what is outside of them.
+    pub(super) fn networks(&self, report: &mut Report<'_>, name: &'static str) -> Vec<At<Prefix>> {
+        let wrong = core::cell::Cell::new(false);
+        let prefixes = self.array(report, name, |text| {
+            let prefix = prefix(text).inspect_err(|_| wrong.set(true))?;
             let network = prefix.network();
-            match not_unicast(prefix.address) {
-                Some(why) => Err(quoted(text, why)),
-                None if prefix.length == 0 => Err(quoted(text, "holds every address")),
-                None if !hosts && network != prefix => {
-                    Err(quoted(text, &format!("has host bits, its network is {network}")))
-                }
-                None => Ok(prefix),
+            if network == prefix {
+                return Ok(prefix);
             }
-        })
+            wrong.set(true);
+            Err(quoted(text, &format!("has host bits, its network is {network}")))
+        });
+        if wrong.get() { Vec::new() } else { prefixes }
+    }
+
+    /// An array of addresses with the length of their network's prefix.
+    pub(super) fn hosts(&self, report: &mut Report<'_>, name: &'static str) -> Vec<At<Prefix>> {
+        self.array(report, name, prefix)
     }
 
     /// An array of strings that `read` accepts; each one that it does not is reported. An array
@@ -314,6 +316,15 @@ fn address(text: &str) -> Result<IpAddr, String> {
     match not_unicast(address) {
         Some(why) => Err(quoted(text, why)),
         None => Ok(address),
+    }
+}
+
+fn prefix(text: &str) -> Result<Prefix, String> {
+    let prefix = Prefix::from_str(text).map_err(|_| quoted(text, "is not a prefix"))?;
+    match not_unicast(prefix.address) {
+        Some(why) => Err(quoted(text, why)),
+        None if prefix.length == 0 => Err(quoted(text, "holds every address")),
+        None => Ok(prefix),
     }
 }
 

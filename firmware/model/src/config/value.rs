@@ -46,7 +46,7 @@ impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = self.0.as_millis();
         for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-            if milliseconds > 0 && milliseconds.is_multiple_of(length) {
+            if milliseconds.is_multiple_of(length) && (milliseconds > 0 || unit == "s") {
                 return write!(f, "{}{unit}", milliseconds / length);
             }
         }

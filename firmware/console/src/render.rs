@@ -1,0 +1,175 @@
+//! Writing a [`View`] down: as text for 80 columns, or as JSON (RFC 8259). Lines end in CR LF.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use crate::view::{Cell, View};
+
+/// Columns of a screen that are used.
+const WIDTH: usize = 79;
+/// How far the second line of a row that needs several is indented.
+const INDENT: usize = 4;
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(true) => f.write_str("yes"),
+            Self::Flag(false) => f.write_str("no"),
+            Self::Nothing => f.write_str("-"),
+            Self::List(elements) if elements.is_empty() => f.write_str("-"),
+            Self::List(elements) => f.write_str(&elements.join(" ")),
+            Self::Time(at) => {
+                write!(f, "{}.{:03}", at.as_millis() / 1_000, at.as_millis() % 1_000)
+            }
+        }
+    }
+}
+
+/// A view as text. What comes from outside cannot control the terminal.
+pub(crate) fn text(view: &View) -> String {
+    let mut out = String::new();
+    match view {
+        View::Table { rows, .. } if rows.is_empty() => line(&mut out, "none"),
+        View::Table { columns, rows } => table(&mut out, columns, rows),
+        View::Record(fields) if fields.is_empty() => line(&mut out, "none"),
+        View::Record(fields) => {
+            let width = fields.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+            for (name, cell) in fields {
+                line(&mut out, &alloc::format!("{name:width$}  {cell}"));
+            }
+        }
+        View::Lines(lines) => lines.iter().for_each(|text| line(&mut out, text)),
+        View::Sentence(_, sentence) => line(&mut out, sentence),
+        View::Count(count) => line(&mut out, &count.to_string()),
+    }
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.extend(text.trim_end().chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }));
+    out.push_str("\r\n");
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A table whose columns are as wide as their widest value. Where they do not fit side by side,
+/// every row takes as many lines as it needs, each column always in the same place.
+fn table(out: &mut String, columns: &[&str], rows: &[Vec<Cell>]) {
+    let texts: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+    let mut widths: Vec<usize> = columns.iter().map(|name| width(name)).collect();
+    for row in &texts {
+        for (widest, text) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(text));
+        }
+    }
+    let right: Vec<bool> = (0..columns.len()).map(|column| is_number(rows, column)).collect();
+    let heads: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    for row in core::iter::once(&heads).chain(&texts) {
+        let mut text = String::new();
+        let mut used = 0;
+        for ((value, &wide), &right) in row.iter().zip(&widths).zip(&right) {
+            if used > 0 && used + 2 + wide > WIDTH {
+                line(out, &text);
+                text = " ".repeat(INDENT);
+                used = INDENT;
+            } else if used > 0 {
+                text.push_str("  ");
+                used += 2;
+            }
+            let padding = " ".repeat(wide.saturating_sub(width(value)));
+            let (before, after) =
+                if right { (padding, String::new()) } else { (String::new(), padding) };
+            let _ = write!(text, "{before}{value}{after}");
+            used += wide;
+        }
+        line(out, &text);
+    }
+}
+
+/// Whether a column holds numbers only: they stand under each other's ends.
+fn is_number(rows: &[Vec<Cell>], column: usize) -> bool {
+    rows.iter().filter_map(|row| row.get(column)).all(|cell| match cell {
+        Cell::Number(_) | Cell::Nothing | Cell::Time(_) => true,
+        Cell::Text(_) | Cell::Flag(_) | Cell::List(_) => false,
+    })
+}
+
+/// A view as JSON: a table is an array of objects, one on a line; names and values are an object;
+/// lines are an array of strings.
+pub(crate) fn json(view: &View) -> String {
+    let mut out = String::new();
+    match view {
+        View::Table { columns, rows } => {
+            let rows = rows.iter().map(|row| object(columns.iter().zip(row)));
+            array(&mut out, rows);
+        }
+        View::Record(fields) => {
+            out.push_str(&object(fields.iter().map(|(name, cell)| (name, cell))));
+        }
+        View::Lines(lines) => array(&mut out, lines.iter().map(|text| quoted(text))),
+        View::Sentence(name, sentence) => {
+            out.push_str(&object([(name, &Cell::Text(sentence.clone()))].into_iter()));
+        }
+        View::Count(count) => {
+            let _ = write!(out, "{{\"count\":{count}}}");
+        }
+    }
+    out.push_str("\r\n");
+    out
+}
+
+fn array(out: &mut String, elements: impl Iterator<Item = String>) {
+    out.push('[');
+    for (index, element) in elements.enumerate() {
+        out.push_str(if index == 0 { "\r\n" } else { ",\r\n" });
+        out.push_str(&element);
+    }
+    out.push_str("\r\n]");
+}
+
+fn object<'c>(fields: impl Iterator<Item = (impl AsRef<str>, &'c Cell)>) -> String {
+    let mut out = String::from("{");
+    for (index, (name, cell)) in fields.enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}{}:{}", quoted(name.as_ref()), value(cell));
+    }
+    out.push('}');
+    out
+}
+
+fn value(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => quoted(text),
+        Cell::Number(_) | Cell::Time(_) => cell.to_string(),
+        Cell::Flag(flag) => flag.to_string(),
+        Cell::Nothing => "null".into(),
+        Cell::List(elements) => {
+            let elements: Vec<String> = elements.iter().map(|text| quoted(text)).collect();
+            alloc::format!("[{}]", elements.join(","))
+        }
+    }
+}
+
+/// A JSON string (RFC 8259 §7). Every control character is escaped, DEL and the C1 set too, which
+/// a terminal would obey.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

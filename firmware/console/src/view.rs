@@ -1,0 +1,234 @@
+//! What a reply is to someone who looks at it: a table, a list of names and values, or lines; and
+//! what filters make of it. How it is written down is [`crate::render`]'s.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Display;
+
+use base::time::Instant;
+use model::limits;
+use model::operator::Reply;
+use model::status;
+
+use crate::parse::Pass;
+
+/// What is shown.
+#[derive(Debug)]
+pub(crate) enum View {
+    /// Rows, with a name for each column.
+    Table { columns: Vec<&'static str>, rows: Vec<Vec<Cell>> },
+    /// Names and values.
+    Record(Vec<(String, Cell)>),
+    /// Lines of text.
+    Lines(Vec<String>),
+    /// A sentence, under a name for programs.
+    Sentence(&'static str, String),
+    /// How many rows there were.
+    Count(usize),
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Text(String),
+    Number(u64),
+    Flag(bool),
+    Nothing,
+    List(Vec<String>),
+    /// Seconds since the kernel started.
+    Time(Instant),
+}
+
+impl Cell {
+    fn text(value: impl Display) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    fn optional(number: Option<u16>) -> Self {
+        number.map_or(Self::Nothing, |number| Self::Number(number.into()))
+    }
+}
+
+/// What a reply looks like after its filters, and whether it is to be JSON.
+pub(crate) fn view(reply: Reply, filters: &[Pass]) -> (View, bool) {
+    let mut view = plain(reply);
+    for filter in filters {
+        view = match filter {
+            Pass::Json => view,
+            Pass::Match(text) => keep(view, &text.to_lowercase()),
+            Pass::Count => View::Count(rows(&view)),
+        };
+    }
+    (view, filters.contains(&Pass::Json))
+}
+
+fn rows(view: &View) -> usize {
+    match view {
+        View::Table { rows, .. } => rows.len(),
+        View::Record(fields) => fields.len(),
+        View::Lines(lines) => lines.len(),
+        View::Sentence(..) => 1,
+        View::Count(count) => *count,
+    }
+}
+
+/// Keeps the rows that contain `text`, which is in small letters.
+fn keep(view: View, text: &str) -> View {
+    let contains = |value: &str| value.to_lowercase().contains(text);
+    match view {
+        View::Table { columns, mut rows } => {
+            rows.retain(|row| row.iter().any(|cell| contains(&cell.to_string())));
+            View::Table { columns, rows }
+        }
+        View::Record(mut fields) => {
+            fields.retain(|(name, cell)| contains(name) || contains(&cell.to_string()));
+            View::Record(fields)
+        }
+        View::Lines(mut lines) => {
+            lines.retain(|line| contains(line));
+            View::Lines(lines)
+        }
+        view @ (View::Sentence(..) | View::Count(_)) => view,
+    }
+}
+
+fn plain(reply: Reply) -> View {
+    match reply {
+        Reply::Ports(ports) => table(PORTS, ports, port),
+        Reply::Vips(vips) => table(VIPS, vips, vip),
+        Reply::Services(services) => table(SERVICES, services, service),
+        Reply::Servers(servers) => table(SERVERS, servers, server),
+        Reply::Boot(steps) => table(&["at", "step", "result"], steps, boot_step),
+        Reply::Flows(flows) => {
+            let total = ("flows".into(), Cell::Number(flows.total()));
+            let capacity = ("capacity".into(), Cell::Number(flows.capacity));
+            let states = flows.states.into_iter().map(counter);
+            View::Record([total, capacity].into_iter().chain(states).collect())
+        }
+        Reply::Counters(counters) => View::Record(counters.into_iter().map(counter).collect()),
+        Reply::Version(version) => View::Record(self::version(version)),
+        Reply::Config(text) => View::Lines(text.lines().map(ToString::to_string).collect()),
+        Reply::Log(lines) => View::Lines(lines),
+        Reply::Done(sentence) => View::Sentence("done", sentence),
+        Reply::Refused(sentence) => View::Sentence("refused", sentence),
+    }
+}
+
+fn table<T>(columns: &[&'static str], items: Vec<T>, row: impl Fn(T) -> Vec<Cell>) -> View {
+    let rows = items.into_iter().take(limits::REPLY_ROWS).map(row).collect();
+    View::Table { columns: columns.to_vec(), rows }
+}
+
+fn counter(counter: status::Counter) -> (String, Cell) {
+    (counter.name, Cell::Number(counter.value))
+}
+
+const PORTS: &[&str] = &[
+    "port",
+    "network",
+    "link",
+    "interface",
+    "vlan",
+    "mac",
+    "mtu",
+    "received",
+    "sent",
+    "dropped",
+    "unsent",
+    "received_octets",
+    "sent_octets",
+    "addresses",
+];
+
+fn port(port: status::Port) -> Vec<Cell> {
+    let addresses = port.addresses.iter().map(ToString::to_string).collect();
+    alloc::vec![
+        Cell::Text(port.name),
+        Cell::Text(port.network),
+        Cell::text(port.link),
+        Cell::Text(port.interface),
+        Cell::optional(port.vlan),
+        port.mac.map_or(Cell::Nothing, Cell::text),
+        Cell::Number(port.mtu.into()),
+        Cell::Number(port.received.frames),
+        Cell::Number(port.sent.frames),
+        Cell::Number(port.dropped),
+        Cell::Number(port.unsent),
+        Cell::Number(port.received.octets),
+        Cell::Number(port.sent.octets),
+        Cell::List(addresses),
+    ]
+}
+
+const VIPS: &[&str] = &["vip", "address", "network", "served", "gateway", "services", "flows"];
+
+fn vip(vip: status::Vip) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Text(vip.name),
+        Cell::text(vip.address),
+        Cell::Text(vip.network),
+        Cell::Flag(vip.served),
+        Cell::text(vip.gateway),
+        Cell::Number(vip.services.into()),
+        Cell::Number(vip.flows),
+    ]
+}
+
+const SERVICES: &[&str] = &[
+    "service", "vip", "address", "protocol", "ports", "mode", "pool", "usable", "servers", "flows",
+    "total",
+];
+
+fn service(service: status::Service) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Text(service.name),
+        Cell::Text(service.vip),
+        Cell::text(service.address),
+        Cell::text(service.protocol),
+        Cell::text(service.ports),
+        Cell::text(service.mode),
+        Cell::Text(service.pool),
+        Cell::Number(service.usable.into()),
+        Cell::Number(service.servers.into()),
+        Cell::Number(service.flows),
+        Cell::Number(service.total),
+    ]
+}
+
+const SERVERS: &[&str] = &[
+    "pool", "server", "address", "port", "weight", "state", "health", "flows", "total", "since",
+    "cause",
+];
+
+fn server(server: status::Server) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Text(server.pool),
+        Cell::Text(server.name),
+        Cell::text(server.address),
+        Cell::optional(server.port),
+        Cell::Number(server.weight.into()),
+        Cell::text(server.state),
+        Cell::text(server.health),
+        Cell::Number(server.flows),
+        Cell::Number(server.total),
+        Cell::Time(server.since),
+        Cell::text(server.cause),
+    ]
+}
+
+fn boot_step(step: status::BootStep) -> Vec<Cell> {
+    alloc::vec![Cell::Time(step.at), Cell::Text(step.name), Cell::Text(step.detail)]
+}
+
+fn version(version: status::Version) -> Vec<(String, Cell)> {
+    let text = |text: String| if text.is_empty() { Cell::Nothing } else { Cell::Text(text) };
+    let uptime = Instant::ZERO + version.uptime;
+    alloc::vec![
+        ("version".into(), text(version.version)),
+        ("kernel".into(), text(version.kernel)),
+        ("board".into(), text(version.board)),
+        ("cluster".into(), text(version.cluster)),
+        ("node".into(), text(version.node)),
+        ("uptime".into(), Cell::Time(uptime)),
+    ]
+}
