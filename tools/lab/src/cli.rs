@@ -1,0 +1,133 @@
+//! `cargo xtask lab …`: the verbs of the lab as people type them.
+
+use crate::lifecycle::{self, Plan};
+use crate::place::Place;
+use crate::topology::Counts;
+use crate::{LabError, console, echo, status};
+use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// A verb of the lab.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build namespaces, start servers and appliances, and wait until they serve
+    Up(Up),
+    /// Run a command on a host: `lab exec client1 -- curl http://192.0.2.80/`
+    Exec {
+        /// `node1`, `server1`, `client1`, …
+        host: String,
+        /// The command with its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Show hosts, processes, and who answers for each VIP
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Attach this terminal to the console of a node; Ctrl-] leaves
+    Console {
+        /// `node1`, …
+        #[arg(default_value = "node1")]
+        node: String,
+    },
+    /// End everything and remove it
+    Down,
+    /// Be the UDP echo of a server host (the lab starts this itself)
+    #[command(hide = true)]
+    UdpEcho {
+        /// What to answer with
+        name: String,
+        /// Where to listen
+        ports: Vec<u16>,
+    },
+}
+
+/// What `lab up` is told.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The cluster document; by default one is made
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// How many appliances
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// How many back-end servers
+    #[arg(long)]
+    servers: Option<usize>,
+    /// How many clients
+    #[arg(long)]
+    clients: Option<usize>,
+    /// The supervisor binary; by default it is built
+    #[arg(long)]
+    pub supervisor: Option<PathBuf>,
+}
+
+/// Runs a verb on a lab. `supervisor` gives the binary where [`Up`] does not name one.
+///
+/// # Errors
+/// [`LabError`].
+pub fn run(
+    place: &Place,
+    verb: Verb,
+    supervisor: impl FnOnce() -> Result<PathBuf, LabError>,
+) -> Result<ExitCode, LabError> {
+    match verb {
+        Verb::Up(up) => {
+            let binary = match &up.supervisor {
+                Some(path) => path.clone(),
+                None => supervisor()?,
+            };
+            bring_up(place, &up, &binary)?;
+        }
+        Verb::Exec { host, command } => return execute(place, &host, &command),
+        Verb::Status { json } => {
+            let status = status::status(place)?;
+            if json {
+                let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::other);
+                println!("{}", text.map_err(LabError::file(Path::new("standard output")))?);
+            } else {
+                print!("{status}");
+            }
+        }
+        Verb::Console { node } => {
+            lifecycle::topology(place)?.host(&node)?;
+            console::attach(place, &node)?;
+        }
+        Verb::Down => match lifecycle::down(place)? {
+            0 => println!("nothing was up"),
+            removed => println!("removed {removed} namespaces with everything in them"),
+        },
+        Verb::UdpEcho { name, ports } => {
+            echo::run(&name, &ports).map_err(LabError::file(Path::new("udp-echo")))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings a lab up and says what to try.
+fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
+    let counts = Counts { nodes: up.nodes, servers: up.servers, clients: up.clients };
+    let design = Plan { config: up.config.clone(), counts }.design()?;
+    lifecycle::up(place, &design, supervisor)?;
+    println!("the lab is up; logs are in {}; try:", place.folder.display());
+    for hint in lifecycle::hints(&design) {
+        println!("  {hint}");
+    }
+    Ok(())
+}
+
+/// Runs a command on a host, with the terminal of the person, and takes over how it ended.
+fn execute(place: &Place, host: &str, command: &[String]) -> Result<ExitCode, LabError> {
+    let topology = lifecycle::topology(place)?;
+    let namespace = place.host(&topology.host(host)?.name);
+    let status = Command::new("ip")
+        .args(["netns", "exec", &namespace])
+        .args(command)
+        .status()
+        .map_err(LabError::file(Path::new("ip")))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(ExitCode::from(code))
+}

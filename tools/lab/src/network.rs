@@ -1,0 +1,248 @@
+//! Building and removing the wires: a namespace for each host, a namespace with a bridge for each
+//! segment, a veth pair for each interface.
+//!
+//! ```text
+//!   portico-client1        portico-net-outside         portico-node1         portico-net-inside
+//!     eth0 ──────────────────── bridge ─────────────────── eth0  eth1 ─────────── bridge ── …
+//! ```
+//!
+//! Nothing is visible outside these namespaces. Offloads stay as veth has them, so that segments of
+//! 64 KiB pass whole, as between virtual machines of one host.
+
+use crate::command::{run, run_in, run_with_input};
+use crate::place::Place;
+use crate::topology::{Host, Interface, Role, Topology};
+use crate::{LabError, clock};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The bridge of a segment, inside its namespace.
+pub const BRIDGE: &str = "bridge";
+/// How long processes get to end by themselves.
+const TERM_LIMIT: Duration = Duration::from_secs(3);
+
+/// Settings of every namespace. Duplicate address detection would keep addresses from being used
+/// for a second, router advertisements come from nobody, and reverse path filters would hide what
+/// a wrong source address does.
+const SETTINGS: &str = r"
+set -e
+cd /proc/sys/net
+for which in all default; do
+    echo 0 > ipv4/conf/$which/rp_filter
+    if [ -d ipv6 ]; then
+        echo 0 > ipv6/conf/$which/accept_dad
+        echo 0 > ipv6/conf/$which/accept_ra
+        echo 0 > ipv6/conf/$which/router_solicitations
+    fi
+done
+ip link set lo up
+";
+
+/// On nodes the kernel's own IPv6 stays silent, as on the box, where it is switched off at boot.
+const NODE_SETTINGS: &str = r"
+set -e
+cd /proc/sys/net
+if [ -d ipv6 ]; then
+    echo 1 > ipv6/conf/all/disable_ipv6
+    echo 1 > ipv6/conf/default/disable_ipv6
+fi
+";
+
+/// Bridged frames must not run through the packet filters of the host's kernel.
+const SEGMENT_SETTINGS: &str = r"
+set -e
+for name in arptables iptables ip6tables; do
+    file=/proc/sys/net/bridge/bridge-nf-call-$name
+    if [ -e $file ]; then echo 0 > $file; fi
+done
+";
+
+/// Builds every namespace and wire of a topology.
+///
+/// # Errors
+/// [`LabError::Command`] for the first command that fails; what was built stays, for
+/// [`remove`] to find.
+pub fn build(place: &Place, topology: &Topology) -> Result<(), LabError> {
+    for segment in &topology.segments {
+        let namespace = place.segment(&segment.name);
+        add_namespace(&namespace)?;
+        run_in(&namespace, "sh", &["-c", SEGMENT_SETTINGS])?;
+        let mut batch = format!(
+            "link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+             link set {BRIDGE} up\n"
+        );
+        for address in &segment.addresses {
+            add_line(&mut batch, &add_address(address, BRIDGE));
+        }
+        apply(&namespace, &batch)?;
+    }
+    for host in &topology.hosts {
+        add_host(place, host)?;
+    }
+    Ok(())
+}
+
+/// Builds one host and plugs it in.
+fn add_host(place: &Place, host: &Host) -> Result<(), LabError> {
+    let namespace = place.host(&host.name);
+    add_namespace(&namespace)?;
+    if matches!(host.role, Role::Node(_)) {
+        run_in(&namespace, "sh", &["-c", NODE_SETTINGS])?;
+    }
+    for (index, interface) in host.interfaces.iter().enumerate() {
+        let (segment, plug) = (place.segment(&interface.segment), plug(host, index));
+        let name = &interface.name;
+        apply(
+            &namespace,
+            &format!("link add {name} type veth peer name {plug} netns {segment}\n"),
+        )?;
+        apply(&segment, &format!("link set {plug} master {BRIDGE} up\n"))?;
+    }
+    apply(&namespace, &host_addresses(host))
+}
+
+/// The name of the bridge's end of a wire: `server1-0`.
+fn plug(host: &Host, index: usize) -> String {
+    format!("{}-{index}", host.name)
+}
+
+/// The commands that give a host its addresses and routes. The ports of a node are left down and
+/// bare: bringing them up is the appliance's work.
+fn host_addresses(host: &Host) -> String {
+    let mut batch = String::new();
+    if matches!(host.role, Role::Node(_)) {
+        return batch;
+    }
+    for Interface { name, addresses, .. } in &host.interfaces {
+        for address in addresses {
+            add_line(&mut batch, &add_address(address, name));
+        }
+        add_line(&mut batch, &format!("link set {name} up"));
+    }
+    for gateway in &host.gateways {
+        let family = if gateway.is_ipv4() { "-4" } else { "-6" };
+        add_line(&mut batch, &format!("{family} route add default via {gateway}"));
+    }
+    batch
+}
+
+/// The command that adds an address, usable at once.
+fn add_address(address: &str, interface: &str) -> String {
+    let nodad = if address.contains(':') { " nodad" } else { "" };
+    format!("address add {address} dev {interface}{nodad}")
+}
+
+fn add_line(batch: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(batch, "{line}");
+}
+
+/// Puts a tap next to each interface of a host and bridges the two, so that a virtual machine
+/// that runs in the host's namespace is plugged in where the host was. The taps carry offload
+/// headers. Returns their names, in the order of the interfaces.
+///
+/// # Errors
+/// [`LabError::Command`].
+pub fn add_taps(place: &Place, host: &Host) -> Result<Vec<String>, LabError> {
+    let mut batch = String::new();
+    let mut taps = Vec::new();
+    for (index, interface) in host.interfaces.iter().enumerate() {
+        let (tap, bridge, name) =
+            (format!("tap{index}"), format!("bridge{index}"), &interface.name);
+        let kind = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0";
+        for line in [
+            format!("tuntap add dev {tap} mode tap vnet_hdr"),
+            format!("link add {bridge} {kind}"),
+            format!("link set {name} master {bridge} up"),
+            format!("link set {tap} master {bridge} up"),
+            format!("link set {bridge} up"),
+        ] {
+            add_line(&mut batch, &line);
+        }
+        taps.push(tap);
+    }
+    let namespace = place.host(&host.name);
+    run_in(&namespace, "sh", &["-c", SEGMENT_SETTINGS])?;
+    apply(&namespace, &batch)?;
+    Ok(taps)
+}
+
+/// Makes a namespace with the settings of every namespace.
+fn add_namespace(namespace: &str) -> Result<(), LabError> {
+    run("ip", &["netns", "add", namespace])?;
+    run_in(namespace, "sh", &["-c", SETTINGS]).map(drop)
+}
+
+/// Runs several `ip` commands in a namespace, stopping at the first that fails.
+fn apply(namespace: &str, batch: &str) -> Result<(), LabError> {
+    run_with_input("ip", &["-netns", namespace, "-batch", "-"], batch).map(drop)
+}
+
+/// The namespaces of this lab that stand now.
+///
+/// # Errors
+/// [`LabError::Command`].
+pub fn namespaces(place: &Place) -> Result<Vec<String>, LabError> {
+    let listed = run("ip", &["netns", "list"])?;
+    let names = listed.lines().filter_map(|line| line.split_whitespace().next());
+    Ok(names.filter(|name| place.owns(name)).map(str::to_owned).collect())
+}
+
+/// Ends every process in the namespaces of this lab and removes them, whoever built them and
+/// however far they came. Returns how many there were.
+///
+/// A process is known by being inside a namespace of ours, which no number in a file could prove
+/// as well.
+///
+/// # Errors
+/// [`LabError::Command`], [`LabError::TooLate`] where a process survives being killed.
+pub fn remove(place: &Place) -> Result<usize, LabError> {
+    let namespaces = namespaces(place)?;
+    end_processes(&namespaces)?;
+    for namespace in &namespaces {
+        run("ip", &["netns", "delete", namespace])?;
+    }
+    Ok(namespaces.len())
+}
+
+/// Asks the processes of some namespaces to end, and kills those that do not.
+pub(crate) fn end_processes(namespaces: &[String]) -> Result<(), LabError> {
+    signal_all(namespaces, Signal::SIGTERM)?;
+    let gone = |limit: Duration| {
+        clock::wait_for(
+            "the end of the lab's processes",
+            limit,
+            || Ok(processes(namespaces)?.is_empty().then_some(())),
+            || format!("still running: {:?}", processes(namespaces).unwrap_or_default()),
+        )
+    };
+    match gone(TERM_LIMIT) {
+        Err(LabError::TooLate { .. }) => {
+            signal_all(namespaces, Signal::SIGKILL)?;
+            gone(TERM_LIMIT)
+        }
+        other => other,
+    }
+}
+
+/// Sends a signal to every process of some namespaces. A stopped one is woken to receive it.
+fn signal_all(namespaces: &[String], signal: Signal) -> Result<(), LabError> {
+    for pid in processes(namespaces)? {
+        // It may have ended meanwhile, which is what we want.
+        let _ = kill(Pid::from_raw(pid), signal);
+        let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+    }
+    Ok(())
+}
+
+/// The processes inside some namespaces.
+fn processes(namespaces: &[String]) -> Result<Vec<i32>, LabError> {
+    let mut all = Vec::new();
+    for namespace in namespaces {
+        let listed = run("ip", &["netns", "pids", namespace])?;
+        all.extend(listed.lines().filter_map(|line| line.trim().parse::<i32>().ok()));
+    }
+    Ok(all)
+}
