@@ -70,6 +70,26 @@ impl Config {
         report.finish(config)
     }
 
+    /// What can be used of a document that [`Config::parse`] refuses, so that the box can still be
+    /// reached: the networks and the ports of the node `name`. No VIPs, services or pools.
+    /// `None`: not even these are legal.
+    pub fn salvage(text: &str, name: &str) -> Option<Self> {
+        let mut raw = raw::read(&mut problem::Report::new(text), text)?;
+        raw.vips.clear();
+        raw.services.clear();
+        raw.pools.clear();
+        raw.nodes.retain(|node| node.name == name);
+        raw.networks.retain(|network| !network.prefixes.is_empty());
+        raw.cluster.get_or_insert_with(|| Cluster {
+            name: String::from("refused"),
+            policy: Policy::Witness,
+            profile: Profile::Auto,
+        });
+        let mut report = problem::Report::new(text);
+        let config = check::check(&mut report, raw);
+        report.finish(config).ok().filter(|config| config.node(name).is_some())
+    }
+
     /// The network that has a prefix holding `address`.
     pub fn network_of(&self, address: IpAddr) -> Option<NetworkId> {
         let holds = |network: &Network| network.prefixes.iter().any(|p| p.contains(address));
