@@ -23,6 +23,8 @@ pub enum LabError {
     },
     /// The configuration is legal, but the lab cannot wire it.
     Wiring(String),
+    /// There is no supervisor to run; with the reason.
+    NoSupervisor(String),
     /// A file or folder.
     File {
         /// Which one.
@@ -88,6 +90,7 @@ impl fmt::Display for LabError {
                 problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
             LabError::Wiring(what) => write!(f, "the lab cannot wire this: {what}"),
+            LabError::NoSupervisor(why) => write!(f, "there is no supervisor to run: {why}"),
             LabError::File { path, source } => write!(f, "{}: {source}", path.display()),
             LabError::Command { command, said } => write!(f, "`{command}` failed: {}", said.trim()),
             LabError::Died { what, log } => {
@@ -112,6 +115,7 @@ impl std::error::Error for LabError {
             | LabError::Busy { .. }
             | LabError::Config { .. }
             | LabError::Wiring(_)
+            | LabError::NoSupervisor(_)
             | LabError::Command { .. }
             | LabError::Died { .. }
             | LabError::TooLate { .. }

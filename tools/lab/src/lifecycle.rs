@@ -167,6 +167,8 @@ fn start_node(
         let path = folder.join(file);
         std::fs::write(&path, text).map_err(LabError::file(&path))?;
     }
+    // A console of an earlier run would lead to a terminal that somebody else has by now.
+    let _ = std::fs::remove_file(folder.join("console"));
     let folder = folder.to_string_lossy().into_owned();
     let namespace = place.host(&host.name);
     Process::start(place, &host.name, &namespace, supervisor, &["--node", &folder]).map(drop)

@@ -122,8 +122,8 @@ fn host_addresses(host: &Host) -> String {
         add_line(&mut batch, &format!("link set {name} up"));
     }
     for gateway in &host.gateways {
-        let family = if gateway.is_ipv4() { "-4" } else { "-6" };
-        add_line(&mut batch, &format!("{family} route add default via {gateway}"));
+        let everywhere = if gateway.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+        add_line(&mut batch, &format!("route add {everywhere} via {gateway}"));
     }
     batch
 }

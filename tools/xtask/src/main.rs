@@ -4,6 +4,9 @@
 //! a sentence. Rust work is left to cargo, so that this crate stays small and quick to build.
 #![forbid(unsafe_code)]
 
+mod artifacts;
+mod packages;
+mod privilege;
 mod tidy;
 mod verify;
 
@@ -32,6 +35,16 @@ enum Verb {
     },
     /// Check the gates that the tree enforces on itself (see STYLE.md)
     Tidy,
+    /// Build the image of a board: kernel, initramfs and manifest in target/images
+    Image {
+        /// A file of the folder board, without its ending
+        board: String,
+    },
+    /// Real appliances, servers and clients in network namespaces
+    Lab {
+        #[command(subcommand)]
+        verb: lab::cli::Verb,
+    },
     /// Check a cluster configuration and print every problem with its place
     Check {
         /// The file to check
@@ -50,6 +63,10 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Test { all } => verify::run(&root(), all),
         Verb::Tidy => tidy(),
+        Verb::Image { board } => {
+            artifacts::print_image(&root(), &board).map(|()| ExitCode::SUCCESS)
+        }
+        Verb::Lab { verb } => run_lab(verb),
         Verb::Check { file } => {
             cargo_run("portico", &["check".into(), file.to_string_lossy().into_owned()])
         }
@@ -84,6 +101,28 @@ fn tidy() -> Result<ExitCode, String> {
     }
     println!("{} findings", findings.len());
     Ok(ExitCode::FAILURE)
+}
+
+/// Sees to programs, the supervisor and root, then lets the lab do its verb.
+fn run_lab(verb: lab::cli::Verb) -> Result<ExitCode, String> {
+    use lab::cli::Verb;
+    let place = lab::Place::standard(&root().join("target"));
+    let mut more = Vec::new();
+    if let Verb::Up(up) = &verb {
+        packages::need(&[packages::LAB]).map_err(|missing| missing.to_string())?;
+        if up.supervisor.is_none() && !privilege::is_root() {
+            // Built before we become root, so that what cargo writes stays ours.
+            more.push(format!("--supervisor={}", artifacts::supervisor(&root())?.display()));
+        }
+    }
+    if !matches!(verb, Verb::UdpEcho { .. }) {
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        if let Some(code) = privilege::again_as_root(&more)? {
+            return Ok(code);
+        }
+    }
+    let supervisor = || artifacts::supervisor(&root()).map_err(lab::LabError::NoSupervisor);
+    lab::cli::run(&place, verb, supervisor).map_err(|error| error.to_string())
 }
 
 /// Runs another tool of the workspace in the person's folder and takes over how it ended.
