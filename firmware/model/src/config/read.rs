@@ -293,14 +293,18 @@ impl<'v, 't> Table<'v, 't> {
         let mut tables = Vec::new();
         for (name, value) in children.iter().take(most) {
             let child = Place { at: name.span().start, path: place.key(name.get_ref()) };
-            if !is_name(name.get_ref()) {
+            let name = if is_name(name.get_ref()) {
+                name.get_ref().to_string()
+            } else {
                 let what = quoted(name.get_ref(), "is not a name");
                 report.wrong(child.at, &child.path, what, Kind::Name.legal());
-            }
+                // Messages about what it is part of may show it.
+                clip(name.get_ref())
+            };
             match value.get_ref().as_table() {
                 Some(entries) => {
                     let table = Self::open(report, entries, child, section);
-                    tables.push((name.get_ref().to_string(), table));
+                    tables.push((name, table));
                 }
                 None => {
                     report.wrong(child.at, child.path, kind_of(value.get_ref()), key.kind.legal());

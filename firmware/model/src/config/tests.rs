@@ -263,6 +263,14 @@ fn what_stands_twice_is_told() {
 }
 
 #[test]
+fn a_name_cannot_smuggle_control_characters_into_a_message() {
+    let twin = "[network.\"b\\u001bad\"]\nprefixes = [\"10.0.0.0/24\"]\n[network.inside]";
+    for told in problems(&with("[network.inside]", twin)) {
+        assert!(!told.chars().any(char::is_control), "{told:?}");
+    }
+}
+
+#[test]
 fn an_empty_document_is_refused() {
     for text in ["", "\n\n# nothing\n"] {
         assert_eq!(problems(text), ["cluster: missing"]);
