@@ -20,7 +20,11 @@
 
 mod error;
 mod filter;
+mod link;
+mod membership;
+mod netlink;
 mod port;
+mod quiet;
 mod receiver;
 mod steering;
 mod sys;
@@ -28,7 +32,10 @@ mod transmitter;
 mod wait;
 
 pub use error::OpenError;
+pub use link::{Link, LinkError, LinkEvent, LinkMonitor, LinkState};
+pub use membership::{MembershipError, Memberships};
 pub use port::{Memory, PortOptions, open};
+pub use quiet::{QuietError, quiet};
 pub use receiver::{Batch, Receiver, Statistics};
 pub use steering::{MOST_VIRTUAL, Steering, SteeringError};
 pub use transmitter::{Sent, Transmitter};

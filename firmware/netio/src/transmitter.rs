@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use base::Offload;
-use nix::errno::Errno;
+use packet::headers::ETHERNET_LENGTH;
 use packet::virtio;
 
 use crate::BURST;
@@ -92,7 +92,7 @@ impl Transmitter {
                     outcome.sent += u32::try_from(count).unwrap_or(u32::MAX);
                     rest = rest.get(count..).unwrap_or_default();
                 }
-                Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR) if retries > 0 => {
+                Err(libc::ENOBUFS | libc::EAGAIN | libc::EINTR) if retries > 0 => {
                     retries -= 1;
                     std::hint::spin_loop();
                 }
@@ -103,33 +103,37 @@ impl Transmitter {
     }
 
     /// One system call. An error is about the first frame.
-    fn offer(&mut self, frames: &[(&[u8], Offload)]) -> Result<usize, Errno> {
-        let tagged = self.tag.is_some();
+    fn offer(&mut self, frames: &[(&[u8], Offload)]) -> Result<usize, i32> {
+        let tag = self.tag.as_ref().map(|tag| &tag[..]);
         for (header, (_, offload)) in self.headers.iter_mut().zip(frames) {
-            *header = virtio::encode(&if tagged { moved(offload) } else { *offload });
+            *header = virtio::encode(&if tag.is_some() { moved(offload) } else { *offload });
         }
-        let tag = self.tag.as_ref().map_or(&[][..], |tag| &tag[..]);
         let gathered = self.headers.iter().zip(frames).map(|(header, (frame, _))| {
-            // A frame too short to have addresses goes out as it is, and the kernel refuses it.
-            let at = if tagged { ADDRESSES } else { 0 };
-            let (addresses, rest) = frame.split_at_checked(at).unwrap_or((frame, &[]));
-            (&header[..], [addresses, tag, rest])
+            // A frame too short for an Ethernet header goes as it is, and the kernel refuses it.
+            let pieces = match tag {
+                Some(tag) if frame.len() >= ETHERNET_LENGTH => {
+                    let (addresses, rest) = frame.split_at(ADDRESSES);
+                    [addresses, tag, rest]
+                }
+                Some(_) | None => [*frame, &[], &[]],
+            };
+            (&header[..], pieces)
         });
-        self.messages.send(self.socket.as_fd(), gathered).map_err(errno_of)
+        self.messages.send(self.socket.as_fd(), gathered).map_err(|error| errno_of(&error))
     }
 }
 
 impl Sent {
     /// Counts the first frame under its error, and what follows with it where the error is about
     /// the port, not about the frame. Gives what is left to try.
-    fn count<'f, F>(&mut self, errno: Errno, frames: &'f [F]) -> &'f [F] {
+    fn count<'f, F>(&mut self, errno: i32, frames: &'f [F]) -> &'f [F] {
         let (counter, whole_port) = match errno {
-            Errno::ENETDOWN => (&mut self.link_down, true),
-            Errno::ENXIO | Errno::ENODEV => (&mut self.vanished, true),
-            Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM => {
+            libc::ENETDOWN => (&mut self.link_down, true),
+            libc::ENXIO | libc::ENODEV => (&mut self.vanished, true),
+            libc::ENOBUFS | libc::EAGAIN | libc::EINTR | libc::ENOMEM => {
                 (&mut self.queue_full, false)
             }
-            Errno::EMSGSIZE => (&mut self.too_long, false),
+            libc::EMSGSIZE => (&mut self.too_long, false),
             _ => (&mut self.refused, false),
         };
         let lost = if whole_port { frames.len() } else { 1 };
@@ -162,6 +166,7 @@ fn moved(offload: &Offload) -> Offload {
     offload
 }
 
-fn errno_of(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw)
+/// The number of an error; every one of a system call has one.
+fn errno_of(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EINVAL)
 }

@@ -1,13 +1,14 @@
 //! Waiting for frames, and being woken by another thread.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::socket::{getsockopt, sockopt::SocketError};
+use nix::sys::socket::sockopt::SocketError;
+use nix::sys::socket::{SockaddrStorage, getsockname, getsockopt};
 use nix::sys::time::TimeSpec;
 
 /// How many descriptors one call can wait for.
@@ -19,8 +20,8 @@ const MOST: usize = 64;
 pub struct Readiness {
     /// There is something to read.
     pub readable: u64,
-    /// A socket had an error to tell, mostly that its interface went down. The error is taken
-    /// from the socket, so that the next wait does not end with it again.
+    /// A socket had an error to tell: a receiver's, that its interface went down. That error is
+    /// taken from the socket, so that the next wait does not end with it again.
     pub failed: u64,
 }
 
@@ -42,13 +43,19 @@ pub fn wait(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Readiness {
         }
         if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL) {
             readiness.failed |= 1 << index;
-            if let Some(fd) = fds.get(index) {
-                // Reading the error clears it. What is no socket has none to clear.
-                let _cleared = getsockopt(fd, SocketError);
+            if let Some(fd) = fds.get(index).filter(|fd| is_packet_socket(**fd)) {
+                let _cleared = getsockopt(fd, SocketError); // reading the error clears it
             }
         }
     }
     readiness
+}
+
+/// Other sockets' errors are for those who read from them: a link monitor needs to know that it
+/// has missed something.
+fn is_packet_socket(fd: BorrowedFd<'_>) -> bool {
+    getsockname::<SockaddrStorage>(fd.as_raw_fd())
+        .is_ok_and(|address| address.as_link_addr().is_some())
 }
 
 /// Ends another thread's wait.

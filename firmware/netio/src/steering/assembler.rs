@@ -137,7 +137,7 @@ impl Assembler {
     }
 
     /// Turns big-endian octets as loaded into the number they are; `bits` is 16 or 32.
-    pub fn from_big_endian(&mut self, register: Register, bits: i32) {
+    pub fn read_big_endian(&mut self, register: Register, bits: i32) {
         self.push(TO_BIG_ENDIAN, register, Register::R0, 0, bits);
     }
 

@@ -189,7 +189,7 @@ fn header_4(code: &mut Assembler, role: Role, exits: Exits) {
     }
     code.load(Size::Byte, R9, R10, HEADER + 9);
     code.load(Size::Half, R0, R10, HEADER + 6);
-    code.from_big_endian(R0, 16);
+    code.read_big_endian(R0, 16);
     let mask = 0x1fff | role.more(0x2000);
     code.jump_when(When::Common, R0, mask, exits.choose);
 }
@@ -239,7 +239,7 @@ fn extension_header(code: &mut Assembler, role: Role, done: Label, exits: Exits)
     code.jump(next);
     code.place(fragment);
     code.load(Size::Half, R0, R10, HEADER + 2);
-    code.from_big_endian(R0, 16);
+    code.read_big_endian(R0, 16);
     // Neither an offset nor more to come: an atomic fragment, which is none (RFC 6946).
     code.jump_when(When::Common, R0, 0xfff8 | role.more(1), exits.choose);
     code.place(next);
@@ -308,14 +308,14 @@ fn choose(code: &mut Assembler, virtual_addresses: i32) {
     code.place(take_destination);
     code.load(Size::Half, R8, R10, PORTS + 2);
     code.place(done);
-    code.from_big_endian(R8, 16);
+    code.read_big_endian(R8, 16);
 }
 
 /// The worker for the address at `DESTINATION` and the port in R8.
 fn hash(code: &mut Assembler, workers: u16) {
     for word in [0, 4, 8, 12] {
         code.load(Size::Word, R0, R10, DESTINATION + word);
-        code.from_big_endian(R0, 32);
+        code.read_big_endian(R0, 32);
         code.register(Arithmetic::Xor, R8, R0);
     }
     code.constant_32(Arithmetic::Multiply, R8, 0x9E37_79B1_u32.cast_signed());

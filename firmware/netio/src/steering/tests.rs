@@ -95,7 +95,7 @@ impl Generator {
         let mut packet = vec![0x40 | u8::try_from(header / 4).unwrap(), 0];
         let fragment: u16 = self.one_of(&[0, 0, 0, 0x4000, 0x2000, 0x2010, 0x0010]);
         let mut data = data;
-        while fragment != 0 && data.len() % 8 != 0 {
+        while fragment != 0 && !data.len().is_multiple_of(8) {
             data.push(0);
         }
         packet.extend(u16::try_from(header + data.len()).unwrap().to_be_bytes());
@@ -119,7 +119,7 @@ impl Generator {
             0 => vec![1; 40],
             _ => own.packet_v6(0),
         });
-        while data.len() % 8 != 0 {
+        while !data.len().is_multiple_of(8) {
             data.push(0);
         }
         let mut next = protocol;

@@ -10,9 +10,8 @@ use base::Mac;
 
 use super::{checked, length_of};
 
-/// Every frame, before the protocol's own handler sees it (`linux/if_ether.h`).
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "3 fits")]
-const ALL_PROTOCOLS: u16 = (libc::ETH_P_ALL as u16).to_be();
+/// Every frame, before the protocol's own handler sees it (`ETH_P_ALL`, `linux/if_ether.h`).
+const ALL_PROTOCOLS: u16 = 0x0003_u16.to_be();
 
 /// A socket for whole link-layer frames. Without `receive` it never gets one.
 #[derive(Debug)]

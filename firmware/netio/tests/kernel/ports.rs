@@ -1,54 +1,26 @@
 //! Receiving and sending through real packet sockets, over veth cables between namespaces.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use base::{Gso, Offload};
-use common::{
-    Namespace, cable, collect, drain, eventually, is_root, is_test, number_of, send, test_frame,
+use crate::common::{
+    Namespace, cable, collect, drain, eventually, is_root, is_test, number_of, open, pair, plain,
+    send, test_frame,
 };
+use base::{Gso, Offload};
 use netio::{BURST, Memory, PortOptions, Receiver, Sent, Transmitter};
-
-/// A port of a namespace for one worker.
-fn open(namespace: &Namespace, options: PortOptions<'_>) -> (Receiver, Transmitter) {
-    namespace.run(|| netio::open(&options).unwrap().pop().unwrap())
-}
-
-/// Two namespaces with a cable, and a port at each end.
-struct Pair {
-    near: Namespace,
-    far: Namespace,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let (near, far) = (Namespace::new(), Namespace::new());
-        cable((&near, "near"), (&far, "far"));
-        Self { near, far }
-    }
-
-    fn near(&self) -> (Receiver, Transmitter) {
-        open(&self.near, PortOptions::new("near"))
-    }
-
-    fn far(&self) -> (Receiver, Transmitter) {
-        open(&self.far, PortOptions::new("far"))
-    }
-}
 
 #[test]
 fn frames_arrive_whole_and_in_order_and_not_at_their_sender() {
     if !is_root("frames_arrive_whole_and_in_order_and_not_at_their_sender") {
         return;
     }
-    let pair = Pair::new();
-    let (mut receiver, _) = pair.near();
-    let (mut own, mut transmitter) = pair.far();
+    let (near, far) = pair();
+    let (mut receiver, _) = plain(&near, "near");
+    let (mut own, mut transmitter) = plain(&far, "far");
     let frames: Vec<Vec<u8>> =
         (0..200).map(|n| test_frame(n, 60 + 7 * usize::try_from(n).unwrap())).collect();
     let burst: Vec<(&[u8], Offload)> = frames.iter().map(|f| (&f[..], Offload::NONE)).collect();
@@ -69,10 +41,10 @@ fn a_batch_holds_no_more_than_asked_for_and_slots_come_back() {
     if !is_root("a_batch_holds_no_more_than_asked_for_and_slots_come_back") {
         return;
     }
-    let pair = Pair::new();
+    let (near, far) = pair();
     let memory = Memory { blocks: 1, block_size: 64 << 10, ..Memory::default() };
-    let (mut receiver, _) = open(&pair.near, PortOptions { memory, ..PortOptions::new("near") });
-    let (_own, mut transmitter) = pair.far();
+    let (mut receiver, _) = open(&near, PortOptions { memory, ..PortOptions::new("near") });
+    let (_own, mut transmitter) = plain(&far, "far");
     let slots = 32;
     // Three times around the ring, in steps that do not divide it.
     for round in 0..20 {
@@ -100,10 +72,10 @@ fn a_full_ring_is_the_kernels_drop_counter_and_recovers() {
     if !is_root("a_full_ring_is_the_kernels_drop_counter_and_recovers") {
         return;
     }
-    let pair = Pair::new();
+    let (near, far) = pair();
     let memory = Memory { blocks: 1, block_size: 64 << 10, ..Memory::default() };
-    let (mut receiver, _) = open(&pair.near, PortOptions { memory, ..PortOptions::new("near") });
-    let (_own, mut transmitter) = pair.far();
+    let (mut receiver, _) = open(&near, PortOptions { memory, ..PortOptions::new("near") });
+    let (_own, mut transmitter) = plain(&far, "far");
     for n in 0..100 {
         assert_eq!(send(&mut transmitter, &test_frame(n, 100)).sent, 1);
     }
@@ -126,9 +98,9 @@ fn what_is_changed_in_a_batch_is_sent_from_it() {
     if !is_root("what_is_changed_in_a_batch_is_sent_from_it") {
         return;
     }
-    let pair = Pair::new();
-    let (mut receiver, mut back) = pair.near();
-    let (mut answers, mut transmitter) = pair.far();
+    let (near, far) = pair();
+    let (mut receiver, mut back) = plain(&near, "near");
+    let (mut answers, mut transmitter) = plain(&far, "far");
     assert_eq!(send(&mut transmitter, &test_frame(5, 80)).sent, 1);
     let echoed = (0..100).any(|_| {
         netio::wait(&[receiver.fd()], Some(Duration::from_millis(100)));
@@ -156,9 +128,9 @@ fn a_frame_that_cannot_go_out_is_counted_and_the_others_go() {
     if !is_root("a_frame_that_cannot_go_out_is_counted_and_the_others_go") {
         return;
     }
-    let pair = Pair::new();
-    let (mut receiver, _) = pair.near();
-    let (_own, mut transmitter) = pair.far();
+    let (near, far) = pair();
+    let (mut receiver, _) = plain(&near, "near");
+    let (_own, mut transmitter) = plain(&far, "far");
     let good = [test_frame(1, 60), test_frame(2, 60)];
     let long = test_frame(3, 4000);
     let beyond = Offload {

@@ -1,6 +1,5 @@
 //! Network namespaces for tests: anonymous, so that they cannot collide, and gone with the last
 //! descriptor, so that nothing is left behind however a test ends.
-#![expect(dead_code, reason = "every test file uses its own part of this")]
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -9,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use base::{Mac, Offload};
-use netio::{Receiver, Transmitter};
+use netio::{PortOptions, Receiver, Transmitter};
 use nix::sched::{CloneFlags, setns, unshare};
 
 /// Whether this process may make namespaces; says so where it may not.
@@ -78,6 +77,23 @@ pub fn cable(one: (&Namespace, &str), other: (&Namespace, &str)) {
     one.0.ip(&format!("link add {name} type veth peer name {peer} netns {path}"));
     one.0.ip(&format!("link set {name} up"));
     other.0.ip(&format!("link set {peer} up"));
+}
+
+/// Two namespaces with a cable between the interfaces `near` and `far`.
+pub fn pair() -> (Namespace, Namespace) {
+    let (near, far) = (Namespace::new(), Namespace::new());
+    cable((&near, "near"), (&far, "far"));
+    (near, far)
+}
+
+/// A port for one worker.
+pub fn open(namespace: &Namespace, options: PortOptions<'_>) -> (Receiver, Transmitter) {
+    namespace.run(|| netio::open(&options).unwrap().pop().unwrap())
+}
+
+/// A port for one worker and untagged frames.
+pub fn plain(namespace: &Namespace, interface: &str) -> (Receiver, Transmitter) {
+    open(namespace, PortOptions::new(interface))
 }
 
 /// Asks again until the answer is yes, for some seconds; a busy machine may take its time.
