@@ -32,7 +32,8 @@ const TAG: u16 = 4;
 pub struct Sent {
     /// The driver has them.
     pub sent: u32,
-    /// The interface's queue stayed full, or the kernel had no memory.
+    /// The interface's queue stayed full, the kernel had no memory, or there is no carrier (which
+    /// the kernel tells in the same way).
     pub queue_full: u32,
     /// The interface is down.
     pub link_down: u32,
@@ -130,8 +131,9 @@ impl Sent {
         let (counter, whole_port) = match errno {
             libc::ENETDOWN => (&mut self.link_down, true),
             libc::ENXIO | libc::ENODEV => (&mut self.vanished, true),
+            // Tried again often enough: what comes later in the burst would fare no better.
             libc::ENOBUFS | libc::EAGAIN | libc::EINTR | libc::ENOMEM => {
-                (&mut self.queue_full, false)
+                (&mut self.queue_full, true)
             }
             libc::EMSGSIZE => (&mut self.too_long, false),
             _ => (&mut self.refused, false),

@@ -8,4 +8,6 @@ mod links;
 #[cfg(test)]
 mod ports;
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tags_and_workers;

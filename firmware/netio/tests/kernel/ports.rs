@@ -153,6 +153,50 @@ fn a_frame_that_cannot_go_out_is_counted_and_the_others_go() {
     assert_eq!(numbers, [1, 2]);
 }
 
+#[test]
+fn a_jumbo_frame_arrives_whole() {
+    if !is_root("a_jumbo_frame_arrives_whole") {
+        return;
+    }
+    let (near, far) = pair();
+    near.ip("link set near mtu 9000");
+    far.ip("link set far mtu 9000");
+    let (mut receiver, _) = plain(&near, "near");
+    let (_own, mut transmitter) = plain(&far, "far");
+    let frames = [test_frame(1, 9014), test_frame(2, 60), test_frame(3, 1900)];
+    let burst: Vec<(&[u8], Offload)> = frames.iter().map(|f| (&f[..], Offload::NONE)).collect();
+    assert_eq!(transmitter.send(&burst).sent, 3);
+    let seen: Vec<_> = collect(&mut receiver, is_test, 3).into_iter().map(|seen| seen.0).collect();
+    assert!(seen == frames);
+}
+
+#[test]
+fn large_frames_that_find_no_room_are_counted_and_the_others_arrive() {
+    if !is_root("large_frames_that_find_no_room_are_counted_and_the_others_arrive") {
+        return;
+    }
+    let (near, far) = pair();
+    near.ip("link set near mtu 9000");
+    far.ip("link set far mtu 9000");
+    let memory = Memory { receive_buffer: 16 << 10, ..Memory::default() };
+    let (mut receiver, _) = open(&near, PortOptions { memory, ..PortOptions::new("near") });
+    let (_own, mut transmitter) = plain(&far, "far");
+    // Large and small in turn, none fetched in between.
+    for n in 0..20 {
+        let length = if n % 2 == 0 { 9014 } else { 60 };
+        assert_eq!(send(&mut transmitter, &test_frame(n, length)).sent, 1);
+    }
+    let seen: Vec<_> = collect(&mut receiver, is_test, 20)
+        .iter()
+        .filter_map(|(frame, _)| number_of(frame))
+        .collect();
+    let large = seen.iter().filter(|&number| number % 2 == 0).count();
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert_eq!(seen.len() - large, 10, "every small frame: {seen:?}");
+    assert!((1..10).contains(&large), "some large ones: {seen:?}");
+    assert_eq!(receiver.statistics().truncated, u64::try_from(10 - large).unwrap());
+}
+
 /// A host with an address at the far end of a cable.
 fn host(namespace: &Namespace, interface: &str, address: &str) {
     namespace.ip(&format!("addr add {address} dev {interface}"));
