@@ -68,7 +68,8 @@ pub static COMMANDS: &[Command] = &[
         "ports with link, traffic and drops",
         "One row for each port of this box. Received and sent are frames since start; dropped \
          are frames that came in and were not passed on, whose reasons stand in show counters. \
-         JSON has octets as well.",
+         JSON has interface, VLAN, octets and \
+         frames that could not be sent as well.",
         Topic::Ports,
     ),
     show(
@@ -81,16 +82,16 @@ pub static COMMANDS: &[Command] = &[
     show(
         "show services",
         "services with usable servers and flows",
-        "One row for each service. Usable servers get new flows; flows are those that live, \
-         total those that ever were.",
+        "One row for each service. Usable servers are those that get new flows. JSON has mode, \
+         pool and the total of flows as well.",
         Topic::Services,
     ),
     show(
         "show servers",
         "servers with health, its cause, and flows",
         "One row for each server of each pool. State is what the configuration says of it, \
-         health what the checks say; since is when that began, in seconds since the \
-         kernel started.",
+         health what the checks say. JSON has weight, the total of flows, and since when the \
+         health is what it is, in seconds since the kernel started.",
         Topic::Servers,
     ),
     show(

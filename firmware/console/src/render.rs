@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use crate::view::{Cell, View};
+use crate::view::{Cell, Column, View};
 
 /// Columns of a screen that are used.
 const WIDTH: usize = 79;
@@ -59,37 +59,52 @@ fn width(text: &str) -> usize {
 
 /// A table whose columns are as wide as their widest value. Where they do not fit side by side,
 /// every row takes as many lines as it needs, each column always in the same place.
-fn table(out: &mut String, columns: &[&str], rows: &[Vec<Cell>]) {
-    let texts: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
-    let mut widths: Vec<usize> = columns.iter().map(|name| width(name)).collect();
-    for row in &texts {
-        for (widest, text) in widths.iter_mut().zip(row) {
-            *widest = (*widest).max(width(text));
-        }
+fn table(out: &mut String, columns: &[Column], rows: &[Vec<Cell>]) {
+    let seen: Vec<usize> = (0..columns.len()).filter(|&index| !columns[index].detail).collect();
+    let heads: Vec<String> = seen.iter().map(|&index| columns[index].name.into()).collect();
+    let values = |row: &Vec<Cell>| -> Vec<String> {
+        let cells = seen.iter().map(|&index| row.get(index).unwrap_or(&Cell::Nothing));
+        cells.map(ToString::to_string).collect()
+    };
+    let lines: Vec<Vec<String>> = core::iter::once(heads).chain(rows.iter().map(values)).collect();
+    let mut widths = alloc::vec![0; seen.len()];
+    for (widest, text) in lines.iter().flat_map(|line| widths_of(line)) {
+        widths[widest] = widths[widest].max(text);
     }
-    let right: Vec<bool> = (0..columns.len()).map(|column| is_number(rows, column)).collect();
-    let heads: Vec<String> = columns.iter().map(ToString::to_string).collect();
-    for row in core::iter::once(&heads).chain(&texts) {
-        let mut text = String::new();
-        let mut used = 0;
-        for ((value, &wide), &right) in row.iter().zip(&widths).zip(&right) {
-            if used > 0 && used + 2 + wide > WIDTH {
-                line(out, &text);
-                text = " ".repeat(INDENT);
-                used = INDENT;
-            } else if used > 0 {
-                text.push_str("  ");
-                used += 2;
-            }
-            let padding = " ".repeat(wide.saturating_sub(width(value)));
-            let (before, after) =
-                if right { (padding, String::new()) } else { (String::new(), padding) };
-            let _ = write!(text, "{before}{value}{after}");
-            used += wide;
-        }
-        line(out, &text);
+    let right: Vec<bool> = seen.iter().map(|&column| is_number(rows, column)).collect();
+    for row in &lines {
+        write_row(out, row, &widths, &right);
     }
+}
+
+/// The width of each value of a row, with its place.
+fn widths_of(row: &[String]) -> impl Iterator<Item = (usize, usize)> {
+    row.iter().map(|text| width(text)).enumerate()
+}
+
+fn write_row(out: &mut String, row: &[String], widths: &[usize], right: &[bool]) {
+    let mut text = String::new();
+    let mut used = 0;
+    for ((value, &wide), &right) in row.iter().zip(widths).zip(right) {
+        if used > 0 && used + 2 + wide > WIDTH {
+            line(out, &text);
+            text = " ".repeat(INDENT);
+            used = INDENT;
+        } else if used > 0 {
+            text.push_str("  ");
+            used += 2;
+        }
+        let padding = " ".repeat(wide.saturating_sub(width(value)));
+        if right {
+            text.push_str(&padding);
+        }
+        text.push_str(value);
+        if !right {
+            text.push_str(&padding);
+        }
+        used += wide;
+    }
+    line(out, &text);
 }
 
 /// Whether a column holds numbers only: they stand under each other's ends.
@@ -106,7 +121,8 @@ pub(crate) fn json(view: &View) -> String {
     let mut out = String::new();
     match view {
         View::Table { columns, rows } => {
-            let rows = rows.iter().map(|row| object(columns.iter().zip(row)));
+            let names = || columns.iter().map(|column| column.name);
+            let rows = rows.iter().map(|row| object(names().zip(row)));
             array(&mut out, rows);
         }
         View::Record(fields) => {

@@ -184,7 +184,11 @@ impl Session {
                 }
                 Action::Help => self.help(&[command]),
             },
-            Err(confusion) => self.line(&format!("{confusion}")),
+            Err(confusion) => {
+                for line in wrapped(&format!("{confusion}")) {
+                    self.line(&line);
+                }
+            }
         }
         self.editor.draw_anew(&mut self.out);
         None

@@ -15,8 +15,8 @@ use crate::parse::Pass;
 /// What is shown.
 #[derive(Debug)]
 pub(crate) enum View {
-    /// Rows, with a name for each column.
-    Table { columns: Vec<&'static str>, rows: Vec<Vec<Cell>> },
+    /// Rows, with the columns they have.
+    Table { columns: &'static [Column], rows: Vec<Vec<Cell>> },
     /// Names and values.
     Record(Vec<(String, Cell)>),
     /// Lines of text.
@@ -25,6 +25,23 @@ pub(crate) enum View {
     Sentence(&'static str, String),
     /// How many rows there were.
     Count(usize),
+}
+
+/// A column of a table.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// Its name, for people and programs.
+    pub(crate) name: &'static str,
+    /// It is left out on screens, which are narrow.
+    pub(crate) detail: bool,
+}
+
+const fn shown(name: &'static str) -> Column {
+    Column { name, detail: false }
+}
+
+const fn detail(name: &'static str) -> Column {
+    Column { name, detail: true }
 }
 
 /// One value.
@@ -77,7 +94,10 @@ fn keep(view: View, text: &str) -> View {
     let contains = |value: &str| value.to_lowercase().contains(text);
     match view {
         View::Table { columns, mut rows } => {
-            rows.retain(|row| row.iter().any(|cell| contains(&cell.to_string())));
+            // Only what is shown: a row kept for what cannot be seen would be a riddle.
+            let seen =
+                |(column, cell): (&Column, &Cell)| !column.detail && contains(&cell.to_string());
+            rows.retain(|row| columns.iter().zip(row).any(seen));
             View::Table { columns, rows }
         }
         View::Record(mut fields) => {
@@ -98,7 +118,7 @@ fn plain(reply: Reply) -> View {
         Reply::Vips(vips) => table(VIPS, vips, vip),
         Reply::Services(services) => table(SERVICES, services, service),
         Reply::Servers(servers) => table(SERVERS, servers, server),
-        Reply::Boot(steps) => table(&["at", "step", "result"], steps, boot_step),
+        Reply::Boot(steps) => table(BOOT_STEPS, steps, boot_step),
         Reply::Flows(flows) => {
             let total = ("flows".into(), Cell::Number(flows.total()));
             let capacity = ("capacity".into(), Cell::Number(flows.capacity));
@@ -114,30 +134,30 @@ fn plain(reply: Reply) -> View {
     }
 }
 
-fn table<T>(columns: &[&'static str], items: Vec<T>, row: impl Fn(T) -> Vec<Cell>) -> View {
+fn table<T>(columns: &'static [Column], items: Vec<T>, row: impl Fn(T) -> Vec<Cell>) -> View {
     let rows = items.into_iter().take(limits::REPLY_ROWS).map(row).collect();
-    View::Table { columns: columns.to_vec(), rows }
+    View::Table { columns, rows }
 }
 
 fn counter(counter: status::Counter) -> (String, Cell) {
     (counter.name, Cell::Number(counter.value))
 }
 
-const PORTS: &[&str] = &[
-    "port",
-    "network",
-    "link",
-    "interface",
-    "vlan",
-    "mac",
-    "mtu",
-    "received",
-    "sent",
-    "dropped",
-    "unsent",
-    "received_octets",
-    "sent_octets",
-    "addresses",
+const PORTS: &[Column] = &[
+    shown("port"),
+    shown("network"),
+    shown("link"),
+    detail("interface"),
+    detail("vlan"),
+    shown("mac"),
+    shown("mtu"),
+    shown("received"),
+    shown("sent"),
+    shown("dropped"),
+    detail("unsent"),
+    detail("received_octets"),
+    detail("sent_octets"),
+    shown("addresses"),
 ];
 
 fn port(port: status::Port) -> Vec<Cell> {
@@ -160,7 +180,15 @@ fn port(port: status::Port) -> Vec<Cell> {
     ]
 }
 
-const VIPS: &[&str] = &["vip", "address", "network", "served", "gateway", "services", "flows"];
+const VIPS: &[Column] = &[
+    shown("vip"),
+    shown("address"),
+    shown("network"),
+    shown("served"),
+    shown("gateway"),
+    shown("services"),
+    shown("flows"),
+];
 
 fn vip(vip: status::Vip) -> Vec<Cell> {
     alloc::vec![
@@ -174,9 +202,18 @@ fn vip(vip: status::Vip) -> Vec<Cell> {
     ]
 }
 
-const SERVICES: &[&str] = &[
-    "service", "vip", "address", "protocol", "ports", "mode", "pool", "usable", "servers", "flows",
-    "total",
+const SERVICES: &[Column] = &[
+    shown("service"),
+    shown("vip"),
+    shown("address"),
+    shown("protocol"),
+    shown("ports"),
+    detail("mode"),
+    detail("pool"),
+    shown("usable"),
+    shown("servers"),
+    shown("flows"),
+    detail("total"),
 ];
 
 fn service(service: status::Service) -> Vec<Cell> {
@@ -195,9 +232,18 @@ fn service(service: status::Service) -> Vec<Cell> {
     ]
 }
 
-const SERVERS: &[&str] = &[
-    "pool", "server", "address", "port", "weight", "state", "health", "flows", "total", "since",
-    "cause",
+const SERVERS: &[Column] = &[
+    shown("pool"),
+    shown("server"),
+    shown("address"),
+    shown("port"),
+    detail("weight"),
+    shown("state"),
+    shown("health"),
+    shown("flows"),
+    detail("total"),
+    detail("since"),
+    shown("cause"),
 ];
 
 fn server(server: status::Server) -> Vec<Cell> {
@@ -215,6 +261,8 @@ fn server(server: status::Server) -> Vec<Cell> {
         Cell::text(server.cause),
     ]
 }
+
+const BOOT_STEPS: &[Column] = &[shown("at"), shown("step"), shown("result")];
 
 fn boot_step(step: status::BootStep) -> Vec<Cell> {
     alloc::vec![Cell::Time(step.at), Cell::Text(step.name), Cell::Text(step.detail)]
