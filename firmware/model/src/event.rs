@@ -205,7 +205,8 @@ impl fmt::Display for Event {
         match self {
             Self::BootStep { step, detail } => write!(f, "boot: {step}: {detail}"),
             Self::ConfigLoaded { vips, services, servers } => {
-                write!(f, "config: {vips} VIPs, {services} services, {servers} servers")
+                let (vips, services) = (count(*vips, "VIP"), count(*services, "service"));
+                write!(f, "config: {vips}, {services}, {}", count(*servers, "server"))
             }
             Self::ConfigFailed { document, problems: 1, first } => {
                 write!(f, "config: {document} is refused: {first}")
@@ -237,6 +238,11 @@ impl fmt::Display for Event {
             Self::PoweringOff => f.write_str("powering off"),
         }
     }
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// `text` without control characters and not too long.
@@ -274,7 +280,7 @@ mod tests {
             (
                 Event::ConfigLoaded { vips: 2, services: 1, servers: 3 },
                 "config-loaded",
-                "config: 2 VIPs, 1 services, 3 servers",
+                "config: 2 VIPs, 1 service, 3 servers",
             ),
             (
                 Event::ConfigFailed {
