@@ -1,5 +1,7 @@
 //! What third parties rely on: the files, their names, and what stands in them.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
