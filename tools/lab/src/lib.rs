@@ -21,9 +21,11 @@ pub mod lifecycle;
 pub mod network;
 mod place;
 pub mod process;
+pub mod scenario;
 pub mod servers;
 pub mod status;
 pub mod topology;
+pub mod traffic;
 
 pub use error::LabError;
 pub use place::{Lock, Place};

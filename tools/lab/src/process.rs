@@ -4,7 +4,7 @@
 
 use crate::LabError;
 use crate::place::Place;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -74,9 +74,10 @@ impl Process {
         start_time(self.pid) == Some(self.start)
     }
 
-    /// Sends it a signal; `false` where it has ended.
-    pub fn signal(&self, signal: Signal) -> bool {
-        self.is_running() && kill(Pid::from_raw(self.pid), signal).is_ok()
+    /// Kills it and its children at once, as a crash would; `false` where it has ended already.
+    /// It leads a session of its own, so its group is it and what it started.
+    pub fn kill(&self) -> bool {
+        self.is_running() && killpg(Pid::from_raw(self.pid), Signal::SIGKILL).is_ok()
     }
 }
 

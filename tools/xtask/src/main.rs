@@ -4,7 +4,9 @@
 //! a sentence. Rust work is left to cargo, so that this crate stays small and quick to build.
 #![forbid(unsafe_code)]
 
+mod appliance;
 mod artifacts;
+mod demo;
 mod packages;
 mod privilege;
 mod tidy;
@@ -27,6 +29,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Boot an appliance between a real client and real servers, and show what it does
+    Demo {
+        /// Unattended: end after the story, with success or failure
+        #[arg(long)]
+        check: bool,
+    },
+    /// The same story on a lab (`test` runs this)
+    #[command(hide = true)]
+    LabScenario,
     /// Check everything: format, lints, gates, unit tests, one lab and one QEMU scenario
     Test {
         /// Also what takes long: run before a release
@@ -61,6 +72,8 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Demo { check } => demo::run(&root(), check),
+        Verb::LabScenario => demo::run_in_lab(&root()),
         Verb::Test { all } => verify::run(&root(), all),
         Verb::Tidy => tidy(),
         Verb::Image { board } => {

@@ -26,6 +26,7 @@ pub const LAB: &[Program] = &[
     program("tcpdump", "tcpdump"),
     program("ethtool", "ethtool"),
     program("nft", "nftables"),
+    program("socat", "socat"),
 ];
 
 /// What the image builder needs, to fetch kernel packages and take them apart.
@@ -182,9 +183,9 @@ mod tests {
             &[&[program("ip", "iproute2"), program("bridge", "iproute2")], LAB];
         let missing = missing(lists, |name| have.contains(&name));
         let names: Vec<_> = missing.iter().map(|program| program.name).collect();
-        assert_eq!(names, ["bridge", "ping", "nginx", "tcpdump", "ethtool", "nft"]);
+        assert_eq!(names, ["bridge", "ping", "nginx", "tcpdump", "ethtool", "nft", "socat"]);
         let expected =
-            ["ethtool", "iproute2", "iputils-ping", "nftables", "nginx-light", "tcpdump"];
+            ["ethtool", "iproute2", "iputils-ping", "nftables", "nginx-light", "socat", "tcpdump"];
         assert_eq!(packages(&missing), expected);
     }
 

@@ -28,6 +28,14 @@ const PHASES: &[Phase] = &[
         ],
     },
     Phase { name: "tests", arguments: &["test", "--quiet", "--workspace", "--no-fail-fast"] },
+    Phase {
+        name: "lab scenario",
+        arguments: &["run", "--quiet", "--package", "xtask", "--", "lab-scenario"],
+    },
+    Phase {
+        name: "QEMU scenario",
+        arguments: &["run", "--quiet", "--package", "xtask", "--", "demo", "--check"],
+    },
 ];
 
 /// Runs every phase, even after one failed, and prints a summary.

@@ -67,7 +67,7 @@ const TABLE: &[Row] = &[
     host("image", &["board"]),
     host("qemu-tests", &["board", "image"]),
     host("tools/lab", &["base", "model", "packet", "dataplane", "node"]),
-    host("tools/portico", &["base", "model"]),
+    host("tools/portico", &["base", "model", "console"]),
     host("tools/replay", &["base", "model", "packet", "dataplane", "node"]),
     host("tools/xtask", &["board", "image", "lab", "qemu_tests"]),
 ];
