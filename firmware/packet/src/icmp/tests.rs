@@ -209,14 +209,14 @@ fn an_error_from_a_server_becomes_one_from_the_vip() {
 
 #[test]
 fn a_quote_with_options_or_extension_headers_is_translated() {
-    type About<'a> = &'a dyn Fn(SocketAddr) -> Packet;
+    type Case<'a> = (&'a Cast, &'a dyn Fn(SocketAddr) -> Packet);
     let [v4, v6] = casts();
     let options = |sender| Packet::udp(sender, v4.client, &[1; 40]).with_options(&[0x94, 4, 0, 0]);
     let extensions = |sender| {
         let udp = Packet::udp(sender, v6.client, &[1; 40]);
         udp.with_extension(0, 8).with_extension(60, 24).with_fragment_header(0, false, 3)
     };
-    let cases: [(&Cast, About<'_>); 2] = [(&v4, &options), (&v6, &extensions)];
+    let cases: [Case<'_>; 2] = [(&v4, &options), (&v6, &extensions)];
     for (cast, about) in cases {
         let error = |sender: SocketAddr| {
             let quote = about(sender).build()[14..].to_vec();
