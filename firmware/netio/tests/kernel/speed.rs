@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 use base::Offload;
 use netio::{BURST, Receiver, Transmitter, quiet};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::common::{Namespace, cable, is_root, plain, test_frame};
 
@@ -27,7 +28,8 @@ fn frames_per_second_from_one_port_to_another() {
         let (mut receiver, _) = plain(&middle, "p0");
         let (_, mut transmitter) = plain(&middle, "p1");
         let (_, mut generator) = plain(&source, "eth0");
-        let (offered, sent, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let [offered, sent, busy] = [(); 3].map(|()| AtomicU64::new(0));
+        let done = AtomicBool::new(false);
 
         let start = Instant::now();
         thread::scope(|scope| {
@@ -47,6 +49,8 @@ fn frames_per_second_from_one_port_to_another() {
                         netio::wait(&[receiver.fd()], Some(Duration::from_millis(10)));
                     }
                 }
+                let spent = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+                busy.store(Duration::from(spent).as_nanos() as u64, Ordering::Relaxed);
             });
             netio::wait(&[], Some(Duration::from_secs(3)));
             done.store(true, Ordering::Relaxed);
@@ -55,9 +59,11 @@ fn frames_per_second_from_one_port_to_another() {
         #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
         let rate = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64 / seconds / 1000.0;
         println!(
-            "{length} octets: {:.0} k frames/s offered, {:.0} k/s passed on, {:?}",
+            "{length} octets: {:.0} k frames/s offered, {:.0} k/s passed on, {} ns of the passing \
+             thread's processor a frame, {:?}",
             rate(&offered),
             rate(&sent),
+            busy.load(Ordering::Relaxed) / sent.load(Ordering::Relaxed).max(1),
             receiver.statistics()
         );
         assert!(sent.load(Ordering::Relaxed) > 0);
