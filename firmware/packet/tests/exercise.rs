@@ -1,7 +1,9 @@
 //! The fuzz target's checks over its seeds and random changes of them, as an ordinary test.
 
+#[cfg(test)]
 #[path = "../fuzz/src/corpus.rs"]
 mod corpus;
+#[cfg(test)]
 #[path = "../fuzz/src/exercise.rs"]
 mod exercise;
 

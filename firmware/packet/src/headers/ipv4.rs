@@ -103,7 +103,8 @@ fn check_options(header: &[u8]) -> Result<(), Malformed> {
         }
         if kind == LOOSE_SOURCE_ROUTE || kind == STRICT_SOURCE_ROUTE {
             // The pointer counts from 1 and is past the option when the route is used up.
-            let pointer = usize::from(*options.get(2).ok_or(Malformed::BadOptions)?);
+            let option = options.get(..long).unwrap_or_default();
+            let pointer = usize::from(*option.get(2).ok_or(Malformed::BadOptions)?);
             if pointer <= long {
                 return Err(Malformed::SourceRoute);
             }

@@ -153,6 +153,7 @@ fn ipv4_options_pass_unless_they_break_or_route() {
         ("used-up loose source route", &[0x83, 7, 8, 1, 2, 3, 4], None),
         ("loose source route", &[0x83, 7, 4, 1, 2, 3, 4], Some(Malformed::SourceRoute)),
         ("strict source route", &[1, 0x89, 7, 4, 1, 2, 3, 4], Some(Malformed::SourceRoute)),
+        ("source route without pointer", &[0x89, 2, 0x7a, 2], Some(Malformed::BadOptions)),
         ("option past the header", &[7, 9, 4, 0], Some(Malformed::BadOptions)),
         ("option of one octet", &[7, 1, 4, 0], Some(Malformed::BadOptions)),
         ("option without length", &[1, 1, 1, 7], Some(Malformed::BadOptions)),

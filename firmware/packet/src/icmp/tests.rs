@@ -236,7 +236,9 @@ const REPLY_MACS: [Mac; 2] = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
 
 #[test]
 fn errors_quote_as_much_as_fits_and_say_what_is_wrong() {
-    const KINDS: [(ErrorKind, [u8; 2], [u8; 2], [u32; 2]); 7] = [
+    /// With type and code of either version, and what stands in the second word.
+    type Kind = (ErrorKind, [u8; 2], [u8; 2], [u32; 2]);
+    const KINDS: [Kind; 7] = [
         (ErrorKind::TimeExceeded, [11, 0], [3, 0], [0, 0]),
         (ErrorKind::ReassemblyTimeExceeded, [11, 1], [3, 1], [0, 0]),
         (ErrorKind::FragmentationNeeded { mtu: 70_000 }, [3, 4], [2, 0], [0xffff, 70_000]),
