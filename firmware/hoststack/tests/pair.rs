@@ -3,21 +3,26 @@
 mod wire;
 
 use base::Instant;
+use base::rng::Rng;
 use hoststack::{
     BindError, Capacity, ConnectError, ConnectionState, DatagramError, End, Event, Full,
     ListenError, ReceiveError, SendError,
 };
-use wire::{
-    DELAY, OUTSIDE, V4, V6, Wire, address, attachment, ms, no_loss, random_loss, tcp_flags,
-};
+use wire::{DELAY, Loss, OUTSIDE, V4, V6, Wire, address, attachment, ms, no_loss, tcp_flags};
 
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
+/// Loses so many packets of a hundred.
+fn random_loss(seed: u64, percent: u64) -> Loss {
+    let mut rng = Rng::new(seed);
+    Box::new(move |_, _| rng.below(100) < percent)
+}
+
 /// Sends `length` octets each way at once and checks them at the other end.
 fn exchange(wire: &mut Wire, host: &str, length: usize) {
-    wire.hosts[1].listen(80).unwrap();
+    wire.hosts[1].listen(80).expect("a free port");
     let (client, server) = wire.open(address(host, 80));
     let handles = [client, server];
     let data: Vec<Vec<u8>> =
@@ -29,7 +34,9 @@ fn exchange(wire: &mut Wire, host: &str, length: usize) {
         for side in 0..2 {
             let stack = &mut wire.hosts[side];
             if sent[side] < length {
-                sent[side] += stack.send(handles[side], &data[side][sent[side]..]).unwrap();
+                sent[side] += stack
+                    .send(handles[side], &data[side][sent[side]..])
+                    .expect("an open connection");
                 if sent[side] == length {
                     stack.close(handles[side]);
                 }
@@ -49,9 +56,8 @@ fn exchange(wire: &mut Wire, host: &str, length: usize) {
         finished == [true; 2]
     });
     assert!(received[0] == data[1] && received[1] == data[0]);
-    for side in 0..2 {
-        let now = wire.now;
-        wire.hosts[side].release(now, handles[side]);
+    for (host, handle) in wire.hosts.iter_mut().zip(handles) {
+        host.release(wire.now, handle);
     }
     wire.run(ms(16_000));
     assert_eq!([wire.hosts[0].sockets(), wire.hosts[1].sockets()], [0, 0]);

@@ -1,7 +1,5 @@
 //! Two stacks joined back to back in simulated time.
-#![expect(dead_code, reason = "every test file uses its own part of this")]
 
-use base::rng::Rng;
 use base::time::Duration;
 use base::{Instant, NetworkId};
 use hoststack::{Attachment, Capacity, Connection, ConnectionState, HostStack};
@@ -41,11 +39,6 @@ pub type Loss = Box<dyn FnMut(usize, &[u8]) -> bool>;
 
 pub fn no_loss() -> Loss {
     Box::new(|_, _| false)
-}
-
-pub fn random_loss(seed: u64, percent: u64) -> Loss {
-    let mut rng = Rng::new(seed);
-    Box::new(move |_, _| rng.below(100) < percent)
 }
 
 pub struct Wire {
