@@ -48,7 +48,8 @@ impl fmt::Display for PcapError {
             Self::NoHeader => f.write_str("shorter than a capture file's header of 24 octets"),
             Self::BadMagic(magic) => write!(
                 f,
-                "starts with {magic:#010x}, which is no classic capture file (pcapng is another format)"
+                "starts with {magic:#010x}, which is no classic capture file \
+                 (pcapng is another format)"
             ),
             Self::BadVersion(major) => write!(f, "capture format version {major}, 2 is expected"),
             Self::NotEthernet(link) => write!(f, "link type {link}, 1 (Ethernet) is expected"),

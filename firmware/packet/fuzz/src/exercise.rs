@@ -158,7 +158,7 @@ fn quoting(frame: &[u8], ip: &Ip, offload: &Offload, choices: &[u8; 6]) {
     icmp::translate_error(&mut bytes, ip, offload, &quoted, &outer, &inner);
     let after = parsed(&bytes);
     assert_eq!((after.source, after.destination), (ip.source, one.address));
-    let again = icmp::quoted(&bytes, &after).and_then(Result::ok).unwrap();
+    let again = icmp::quoted(&bytes, &after).and_then(Result::ok).expect("still quotes");
     assert_eq!((again.source, again.destination), (one.address, other.address));
     assert_eq!(again.source_port, quoted.source_port.map(|_| one.port));
     assert_eq!(again.destination_port, quoted.destination_port.map(|_| other.port));
@@ -278,7 +278,7 @@ fn capture(bytes: &[u8]) {
         writer.push(record.time, record.bytes);
     }
     let copy = writer.into_bytes();
-    for (again, record) in pcap::Reader::new(&copy).unwrap().zip(&records) {
+    for (again, record) in pcap::Reader::new(&copy).expect("our own file").zip(&records) {
         assert_eq!(again.map(|again| again.bytes), Ok(record.bytes));
     }
 }
