@@ -51,6 +51,11 @@ pub fn program(vlan: Option<u16>) -> Vec<sock_filter> {
     code
 }
 
+/// A program that accepts no frame.
+pub fn nothing() -> [sock_filter; 1] {
+    [give(0)]
+}
+
 /// The operand of a conditional jump: instructions to skip.
 fn distance(from: usize, to: usize) -> u8 {
     u8::try_from(to - from - 1).unwrap_or(u8::MAX)

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::filter;
 use crate::receiver::Receiver;
-use crate::sys::ring::{Ring, SLOT};
+use crate::sys::ring::Ring;
 use crate::sys::socket::{PacketSocket, interface_index};
 use crate::transmitter::Transmitter;
 use crate::{OpenError, Steering};
@@ -63,12 +63,18 @@ impl Default for Memory {
 pub fn open(options: &PortOptions<'_>) -> Result<Vec<(Receiver, Transmitter)>, OpenError> {
     check(options)?;
     let index = index(options.interface)?;
-    (0..options.workers)
-        .map(|_| {
-            let receiver = receiver(options, index)?;
-            Ok((receiver, Transmitter::bound(options.interface, index, options.vlan)?))
-        })
-        .collect()
+    let waiting = (0..options.workers).map(|_| socket(options, index));
+    let waiting: Vec<(PacketSocket, Ring)> = waiting.collect::<Result<_, _>>()?;
+    // Only now does the first frame come in: while the group was incomplete, it would have gone to
+    // the wrong worker, or to two.
+    let program = filter::program(options.vlan);
+    let open = waiting.into_iter().map(|(socket, ring)| {
+        let failed = refused(options.interface, "attaching the VLAN filter");
+        socket.attach_filter(&program).map_err(failed)?;
+        let receiver = Receiver::new(socket, ring, options.vlan, options.memory.large_frames);
+        Ok((receiver, Transmitter::bound(options.interface, index, options.vlan)?))
+    });
+    open.collect()
 }
 
 /// The number of an interface, or why a port on it cannot be opened.
@@ -112,9 +118,10 @@ fn check(options: &PortOptions<'_>) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// One worker's receiver. The order of the steps matters: the filter stands before the first
-/// frame can arrive, the offload header and the threshold before the ring that they shape.
-fn receiver(options: &PortOptions<'_>, index: u32) -> Result<Receiver, OpenError> {
+/// One worker's socket and ring, which lets nothing in yet. The order of the steps matters: a filter
+/// stands before the first frame can arrive, the offload header and the threshold before the ring
+/// that they shape.
+fn socket(options: &PortOptions<'_>, index: u32) -> Result<(PacketSocket, Ring), OpenError> {
     let PortOptions { interface, memory, .. } = *options;
     let failed = |step| refused(interface, step);
     let socket = PacketSocket::new().map_err(failed("creating a packet socket"))?;
@@ -128,17 +135,14 @@ fn receiver(options: &PortOptions<'_>, index: u32) -> Result<Receiver, OpenError
     socket
         .set_socket_option(libc::SO_RCVBUFFORCE, buffer)
         .map_err(failed("setting the receive buffer"))?;
-    socket
-        .attach_filter(&filter::program(options.vlan))
-        .map_err(failed("attaching the VLAN filter"))?;
+    socket.attach_filter(&filter::nothing()).map_err(failed("attaching a filter"))?;
     let ring = Ring::new(&socket, memory.block_size, memory.blocks).map_err(|source| {
         let octets = u64::from(memory.block_size) * u64::from(memory.blocks);
         OpenError::Memory { interface: interface.to_owned(), octets, source }
     })?;
-    debug_assert_eq!(ring.slots() * SLOT % 4096, 0);
     socket.bind(index, true).map_err(failed("binding to the interface"))?;
     if let Some((steering, group)) = options.steering.filter(|_| options.workers > 1) {
         steering.join(&socket, group).map_err(failed("joining the fanout group"))?;
     }
-    Ok(Receiver::new(socket, ring, options.vlan, memory.large_frames))
+    Ok((socket, ring))
 }

@@ -86,3 +86,34 @@ impl Wake {
         let _none = self.0.read();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_ends_a_wait_until_it_is_drained() {
+        let (quiet, wake) = (Wake::new().unwrap(), Wake::new().unwrap());
+        let fds = [quiet.fd(), wake.fd()];
+        let soon = Some(Duration::from_millis(1));
+        assert_eq!(wait(&fds, soon), Readiness::default());
+        wake.wake();
+        wake.wake();
+        for _ in 0..2 {
+            assert_eq!(wait(&fds, None), Readiness { readable: 0b10, failed: 0 });
+        }
+        wake.drain();
+        assert_eq!(wait(&fds, soon), Readiness::default());
+        wake.drain();
+        assert_eq!(wait(&[], soon), Readiness::default());
+    }
+
+    #[test]
+    fn a_wake_from_another_thread_ends_a_wait_without_end() {
+        let wake = Wake::new().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| wake.wake());
+            assert_eq!(wait(&[wake.fd()], None).readable, 1);
+        });
+    }
+}

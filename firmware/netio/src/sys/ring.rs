@@ -88,11 +88,6 @@ impl Ring {
         Ok(Self { memory, length, slots, first: 0, taken: 0 })
     }
 
-    /// How many slots there are.
-    pub const fn slots(&self) -> usize {
-        self.slots
-    }
-
     /// The next frame's header, if the kernel has filled a slot that is not in hand yet.
     #[inline]
     pub fn peek(&self) -> Option<SlotHeader> {
