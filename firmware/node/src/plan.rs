@@ -48,11 +48,16 @@ impl Plan {
     /// secret.
     pub fn new(config: Config, name: &str, seed: u64) -> Option<Self> {
         let node = config.node(name)?.clone();
+        Some(Self::of(config, node, seed))
+    }
+
+    /// The plan of a node that need not stand in the configuration.
+    pub fn of(config: Config, node: Node, seed: u64) -> Self {
         let members = config.pools.iter().enumerate().flat_map(|(pool, it)| {
             (0..it.servers.len()).map(move |place| Member { pool: PoolId::from(pool), place })
         });
         let members = members.collect();
-        Some(Self { config, node, members, seed })
+        Self { config, node, members, seed }
     }
 
     /// The configuration.

@@ -1,0 +1,360 @@
+//! control: `node::Control` in its thread, and nothing that can take long.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError};
+use std::time::Duration;
+
+use base::{Instant, ServerId};
+use model::limits;
+use model::operator::{Reply, Request, Topic};
+use model::status::{Cause, Version};
+use netio::Wake;
+use node::status::Measured;
+use node::{Control, Said};
+
+use crate::clock;
+use crate::forward::empty_measurements;
+use crate::journal::Journal;
+use crate::ports::{Change, Doors};
+use crate::wiring::{ControlEnds, PortChange};
+
+/// Without anything to do control looks around this often: the proof that it makes progress.
+const IDLE: Duration = Duration::from_millis(500);
+/// A request is answered with old measurements when a worker takes longer than this.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A verdict on a server.
+pub struct Verdict {
+    /// Which.
+    pub server: ServerId,
+    /// It works.
+    pub up: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What an operator asks, and where the answer goes.
+pub struct Question {
+    /// What.
+    pub request: Request,
+    /// Where to.
+    pub answer: Sender<Reply>,
+    /// Wakes who waits for it.
+    pub wake: Arc<Wake>,
+}
+
+/// How the box is to end, set by an operator and carried out by the main thread.
+#[derive(Debug, Default)]
+pub struct Ending(AtomicU8);
+
+impl Ending {
+    /// It is to start again.
+    pub const REBOOT: u8 = 1;
+    /// It is to go off.
+    pub const POWER_OFF: u8 = 2;
+
+    /// Asks for it.
+    pub fn ask(&self, how: u8) {
+        self.0.store(how, Ordering::Release);
+    }
+
+    /// What was asked for; 0 is nothing.
+    pub fn get(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the control thread works with.
+pub struct ControlThread {
+    /// The node's control.
+    pub control: Control,
+    /// The ports.
+    pub doors: Doors,
+    /// Each worker's ends.
+    pub workers: Vec<ControlEnds>,
+    /// Wakes this thread.
+    pub wake: Arc<Wake>,
+    /// From the probes.
+    pub verdicts: Receiver<Verdict>,
+    /// From consoles.
+    pub questions: Receiver<Question>,
+    /// Grows while control makes progress.
+    pub progress: Arc<AtomicU64>,
+    /// Where events go.
+    pub journal: Journal,
+    /// The cluster document.
+    pub text: String,
+    /// What runs here, but for the time.
+    pub version: Version,
+    /// How the box is to end.
+    pub ending: Arc<Ending>,
+}
+
+/// The ends that consoles hold.
+pub type Asker = SyncSender<Question>;
+
+impl ControlThread {
+    /// Controls for ever.
+    pub fn run(mut self) -> ! {
+        let mut state = State::new(&self);
+        loop {
+            self.progress.fetch_add(1, Ordering::Relaxed);
+            let now = clock::now();
+            self.hear_workers(now);
+            self.hear_ports(now, &mut state);
+            self.hear_probes(now);
+            self.control.handle_timeout(now);
+            self.publish(now, &mut state);
+            self.say();
+            self.hear_operators(now, &mut state);
+            self.answer(now, &mut state);
+            self.sleep(&state);
+        }
+    }
+
+    fn hear_workers(&mut self, now: Instant) {
+        for worker in &mut self.workers {
+            while let Ok(event) = worker.events.pop() {
+                self.control.handle_event(now, event);
+            }
+            // Freed here, so that forwarders free nothing.
+            while worker.retired.pop().is_ok() {}
+        }
+    }
+
+    fn hear_ports(&mut self, now: Instant, state: &mut State) {
+        self.doors.handle(now);
+        while let Some(change) = self.doors.poll() {
+            match change {
+                Change::Attached(port, attached) => self.control.handle_port(now, port, attached),
+                Change::Door(worker, change) => state.doors.push_back((worker, change)),
+                Change::Event(event) => self.journal.note(&event),
+            }
+        }
+        while let Some((worker, change)) = state.doors.pop_front() {
+            let Some(ends) = self.workers.get_mut(worker) else { continue };
+            match ends.ports.push(change) {
+                Ok(()) => ends.shared.wake.wake(),
+                Err(rtrb::PushError::Full(change)) => {
+                    state.doors.push_front((worker, change));
+                    break;
+                }
+            }
+        }
+    }
+
+    fn hear_probes(&mut self, now: Instant) {
+        while let Ok(verdict) = self.verdicts.try_recv() {
+            self.control.handle_server(now, verdict.server, verdict.up, verdict.cause);
+        }
+    }
+
+    /// Gives new tables to every worker.
+    fn publish(&mut self, now: Instant, state: &mut State) {
+        if let Some(tables) = self.control.poll_tables(now) {
+            for pending in &mut state.tables {
+                *pending = Some(Box::new(tables.clone()));
+            }
+        }
+        for (worker, pending) in self.workers.iter_mut().zip(&mut state.tables) {
+            let Some(tables) = pending.take() else { continue };
+            match worker.tables.push(tables) {
+                Ok(()) => worker.shared.wake.wake(),
+                Err(rtrb::PushError::Full(tables)) => *pending = Some(tables),
+            }
+        }
+        if !state.serving && state.tables.iter().all(Option::is_none) {
+            self.announce_service(state);
+        }
+    }
+
+    /// Stamps the milestone once every port that serves a VIP works.
+    fn announce_service(&self, state: &mut State) {
+        let plan = self.control.plan();
+        let vips = plan.config().vips.iter();
+        let ports = vips.filter_map(|vip| plan.port_of(vip.network));
+        let up: Vec<bool> = ports
+            .map(|port| self.control.attached().get(port.index()).is_some_and(|a| a.up))
+            .collect();
+        if !up.is_empty() && up.iter().all(|&up| up) {
+            state.serving = true;
+            self.journal.boot("serving", format!("{} VIPs", up.len()));
+        }
+    }
+
+    fn say(&mut self) {
+        let mut spoke = false;
+        while let Some(said) = self.control.poll_said() {
+            match said {
+                Said::Event(event) => self.journal.note(&event),
+                Said::Transmit(port, frame) => {
+                    // Full: the frame is lost; questions and announcements are repeated.
+                    spoke |= self.workers[0].frames.push((port, frame)).is_ok();
+                }
+            }
+        }
+        if spoke {
+            self.workers[0].shared.wake.wake();
+        }
+    }
+
+    fn hear_operators(&mut self, now: Instant, state: &mut State) {
+        loop {
+            match self.questions.try_recv() {
+                Ok(question) if needs_measurements(question.request) => {
+                    for worker in &self.workers {
+                        worker.shared.wanted.store(true, Ordering::Release);
+                        worker.shared.wake.wake();
+                    }
+                    state.waiting.push_back((now, question));
+                }
+                Ok(question) => {
+                    let reply = self.reply(question.request, now, state);
+                    deliver(question, reply);
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Answers those who waited for measurements.
+    fn answer(&mut self, now: Instant, state: &mut State) {
+        while let Some((since, _)) = state.waiting.front() {
+            let fresh =
+                self.workers.iter().all(|w| !w.shared.wanted.load(Ordering::Acquire));
+            if !fresh && now.since(*since) < PATIENCE {
+                return;
+            }
+            if fresh {
+                self.collect(state);
+            }
+            if let Some((_, question)) = state.waiting.pop_front() {
+                let reply = self.reply(question.request, now, state);
+                deliver(question, reply);
+            }
+        }
+    }
+
+    /// Adds up what the workers measured.
+    fn collect(&self, state: &mut State) {
+        let sum = &mut state.measured;
+        sum.counters.clear();
+        sum.flows.capacity = 0;
+        sum.flows.states.iter_mut().for_each(|counter| counter.value = 0);
+        sum.ports.iter_mut().for_each(|port| *port = Default::default());
+        for worker in &self.workers {
+            let Ok(place) = worker.shared.measured.lock() else { continue };
+            let Some(measured) = place.as_ref() else { continue };
+            sum.counters.add(&measured.counters);
+            sum.flows.capacity += measured.flows.capacity;
+            for (sum, more) in sum.flows.states.iter_mut().zip(&measured.flows.states) {
+                sum.value += more.value;
+            }
+            for (sum, more) in sum.ports.iter_mut().zip(&measured.ports) {
+                sum.present |= more.present;
+                sum.received.frames += more.received.frames;
+                sum.received.octets += more.received.octets;
+                sum.sent.frames += more.sent.frames;
+                sum.sent.octets += more.sent.octets;
+                sum.dropped += more.dropped;
+                sum.unsent += more.unsent;
+            }
+        }
+    }
+
+    fn reply(&self, request: Request, now: Instant, state: &State) -> Reply {
+        let topic = match request {
+            Request::Show(topic) => topic,
+            Request::Reboot => {
+                self.ending.ask(Ending::REBOOT);
+                return Reply::Done("the box starts again".into());
+            }
+            Request::PowerOff => {
+                self.ending.ask(Ending::POWER_OFF);
+                return Reply::Done("the box goes off".into());
+            }
+        };
+        let (control, measured) = (&self.control, &state.measured);
+        match topic {
+            Topic::Ports => Reply::Ports(control.show_ports(measured)),
+            Topic::Vips => Reply::Vips(control.show_vips(measured)),
+            Topic::Services => Reply::Services(control.show_services(measured)),
+            Topic::Servers => Reply::Servers(control.show_servers(measured)),
+            Topic::Flows => Reply::Flows(measured.flows.clone()),
+            Topic::Counters => Reply::Counters(control.show_counters(measured)),
+            Topic::Boot => Reply::Boot(self.journal.boot_steps()),
+            Topic::Version => {
+                Reply::Version(Version { uptime: now.since(Instant::ZERO), ..self.version.clone() })
+            }
+            Topic::Config => Reply::Config(self.text.clone()),
+            Topic::Log => Reply::Log(self.journal.lines()),
+        }
+    }
+
+    fn sleep(&self, state: &State) {
+        let deadlines = [self.control.next_deadline(), self.doors.next_deadline()];
+        let now = clock::now();
+        let next = deadlines.into_iter().flatten().min().map_or(IDLE, |at| at.since(now));
+        let blocked = state.tables.iter().any(Option::is_some) || !state.doors.is_empty();
+        let limit = if blocked || !state.waiting.is_empty() {
+            Duration::from_millis(5)
+        } else {
+            IDLE
+        };
+        match self.doors.fd() {
+            Some(monitor) => netio::wait(&[self.wake.fd(), monitor], Some(next.min(limit))),
+            None => netio::wait(&[self.wake.fd()], Some(next.min(limit))),
+        };
+        self.wake.drain();
+    }
+}
+
+/// What the loop carries from round to round.
+struct State {
+    /// Tables that a worker has no room for yet.
+    tables: Vec<Option<Box<dataplane::Tables>>>,
+    /// Doors that a worker has no room for yet.
+    doors: VecDeque<(usize, PortChange)>,
+    /// Questions that wait for measurements.
+    waiting: VecDeque<(Instant, Question)>,
+    measured: Measured,
+    /// The milestone is stamped.
+    serving: bool,
+}
+
+impl State {
+    fn new(thread: &ControlThread) -> Self {
+        let sum = empty_measurements(limits::SERVICES, limits::SERVERS);
+        Self {
+            tables: thread.workers.iter().map(|_| None).collect(),
+            doors: VecDeque::new(),
+            waiting: VecDeque::new(),
+            measured: Measured { counters: sum.counters, flows: sum.flows, ports: sum.ports },
+            serving: false,
+        }
+    }
+}
+
+fn needs_measurements(request: Request) -> bool {
+    match request {
+        Request::Show(
+            Topic::Ports
+            | Topic::Vips
+            | Topic::Services
+            | Topic::Servers
+            | Topic::Flows
+            | Topic::Counters,
+        ) => true,
+        Request::Show(Topic::Boot | Topic::Version | Topic::Config | Topic::Log)
+        | Request::Reboot
+        | Request::PowerOff => false,
+    }
+}
+
+fn deliver(question: Question, reply: Reply) {
+    // Who asked may have gone.
+    let _ = question.answer.send(reply);
+    question.wake.wake();
+}

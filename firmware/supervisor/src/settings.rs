@@ -1,0 +1,118 @@
+//! The documents: what this box is told to be, and what it does when it was told nonsense.
+
+use std::path::Path;
+
+use model::config::{Cluster, Config, Node, NodeDocument, Policy, Problem, Profile};
+use model::event::Event;
+
+use crate::journal::Journal;
+
+/// The cluster document's file name.
+pub const CLUSTER: &str = "cluster.toml";
+/// The node document's file name.
+pub const NODE: &str = "node.toml";
+
+/// What the box carries out.
+pub struct Settings {
+    /// The configuration: the document's, or what of it can be used.
+    pub config: Config,
+    /// This node's name in it.
+    pub name: String,
+    /// The cluster document as it was read.
+    pub text: String,
+    /// The document was refused: own addresses only.
+    pub failed: bool,
+}
+
+/// Reads the documents of a folder. Whatever is wrong with them is in the journal afterwards;
+/// `None`: not even this node's own addresses are known.
+pub fn load(folder: &Path, journal: &Journal) -> Option<Settings> {
+    let name = match read(folder, NODE).and_then(|text| parsed(NODE, NodeDocument::parse(&text))) {
+        Ok(document) => document.name,
+        Err(refusal) => return refuse(journal, &refusal, None),
+    };
+    let text = match read(folder, CLUSTER) {
+        Ok(text) => text,
+        Err(refusal) => return refuse(journal, &refusal, None),
+    };
+    let refusal = match parsed(CLUSTER, Config::parse(&text)) {
+        Ok(config) if config.node(&name).is_some() => {
+            let servers: usize = config.pools.iter().map(|pool| pool.servers.len()).sum();
+            let (vips, services) = (config.vips.len(), config.services.len());
+            journal.boot("config", format!("{vips} VIPs, {services} services, {servers} servers"));
+            return Some(Settings { config, name, text, failed: false });
+        }
+        Ok(config) => Refusal::stranger(&name, &config),
+        Err(refusal) => refusal,
+    };
+    let rest = Config::salvage(&text, &name);
+    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text, failed: true }))
+}
+
+/// Why a document cannot be used.
+struct Refusal {
+    document: &'static str,
+    problems: Vec<String>,
+}
+
+impl Refusal {
+    /// The document does not know this node.
+    fn stranger(name: &str, config: &Config) -> Self {
+        let known: Vec<_> = config.nodes.iter().map(|node| node.name.as_str()).collect();
+        let known = known.join(", ");
+        let problem = format!("there is no node \"{name}\", expected one of: {known}");
+        Self { document: CLUSTER, problems: vec![problem] }
+    }
+}
+
+fn read(folder: &Path, document: &'static str) -> Result<String, Refusal> {
+    let path = folder.join(document);
+    std::fs::read_to_string(&path).map_err(|error| {
+        let problem = format!("{} cannot be read: {error}", path.display());
+        Refusal { document, problems: vec![problem] }
+    })
+}
+
+fn parsed<T>(document: &'static str, result: Result<T, Vec<Problem>>) -> Result<T, Refusal> {
+    result.map_err(|problems| {
+        let problems = problems.iter().map(Problem::to_string).collect();
+        Refusal { document, problems }
+    })
+}
+
+/// Says everything that is wrong, and what happens now.
+fn refuse(journal: &Journal, refusal: &Refusal, rest: Option<Settings>) -> Option<Settings> {
+    let Refusal { document, problems } = refusal;
+    let first = problems.first().cloned().unwrap_or_default();
+    let event = Event::ConfigFailed { document: (*document).into(), problems: problems.len(), first };
+    journal.note(&event);
+    for problem in problems.iter().skip(1) {
+        journal.boot("config", format!("{document}:{problem}"));
+    }
+    journal.boot(
+        "config",
+        match &rest {
+            Some(_) => "failure config: this node's own addresses, no VIPs",
+            None => "failure config: no addresses, no VIPs; this console only",
+        },
+    );
+    rest
+}
+
+/// The configuration of a box that has not been told anything: a name, a console, no ports.
+pub fn nothing() -> (Config, Node) {
+    let cluster = Cluster {
+        name: "none".into(),
+        policy: Policy::Witness,
+        profile: Profile::Auto,
+    };
+    let config = Config {
+        cluster,
+        networks: Vec::new(),
+        vips: Vec::new(),
+        services: Vec::new(),
+        pools: Vec::new(),
+        nodes: Vec::new(),
+    };
+    (config, Node { name: "portico".into(), id: 1, ports: Vec::new() })
+}

@@ -1,0 +1,238 @@
+//! From the documents to running threads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{channel, sync_channel};
+use std::time::Duration;
+
+use base::rng::Rng;
+use base::{Mac, NetworkId};
+use console::Session;
+use dataplane::Forwarder;
+use hoststack::{Attachment, HostStack};
+use model::config::Config;
+use model::limits;
+use model::status::Version;
+use node::{Attached, Control, Plan};
+
+use crate::boot::{self, Machine};
+use crate::clock;
+use crate::control::{ControlThread, Ending};
+use crate::faces::{Faces, Line};
+use crate::forward::{Worker, empty_measurements};
+use crate::journal::Journal;
+use crate::ports::Doors;
+use crate::pty::Pty;
+use crate::settings::{self, Settings};
+use crate::size::size;
+use crate::threads::{Manner, Threads};
+use crate::watch::{End, Pulse, watch};
+use crate::wiring::{Wiring, wire};
+
+/// Where the supervisor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// As PID 1 of a box that is all its own.
+    Box,
+    /// As a process among others.
+    Lab,
+}
+
+/// Control's real-time priority.
+const CONTROL_PRIORITY: u8 = 20;
+/// How long a worker that has its core to itself looks for frames before it sleeps.
+const SPIN: Duration = Duration::from_micros(50);
+/// Operators' questions that may wait.
+const QUESTIONS: usize = 64;
+/// A network interface that the machine has not shown yet.
+const ABSENT: Attached = Attached { mac: Mac::ZERO, mtu: 1_500, up: false };
+
+/// Starts everything and watches until the end.
+pub fn run(place: Place, folder: &Path, machine: Machine, journal: &Journal) -> (End, Machine) {
+    let seed = boot::common(journal);
+    let settings = settings::load(folder, journal);
+    if let Some(settings) = &settings
+        && place == Place::Box
+        && let Err(error) = init::kernel::set_hostname(&settings.name)
+    {
+        journal.boot("hostname", format!("not set: {error}"));
+    }
+    let line = line(place, folder, journal);
+    let mut threads = Threads::default();
+    let ending = Arc::new(Ending::default());
+    let started = start(place, settings, line, seed, &threads, &ending, journal);
+    match started {
+        Ok(pulses) => watch(machine, &pulses, &mut threads, &ending, journal),
+        Err(error) => {
+            journal.boot("threads", format!("cannot start: {error}"));
+            (End::Died, machine)
+        }
+    }
+}
+
+fn start(
+    place: Place,
+    settings: Option<Settings>,
+    line: Option<Box<dyn Line>>,
+    seed: u64,
+    threads: &Threads,
+    ending: &Arc<Ending>,
+    journal: &Journal,
+) -> std::io::Result<Vec<Pulse>> {
+    let mut rng = Rng::new(seed);
+    let (plan, text) = plan(settings, rng.next());
+    let cores = init::thread::cores().unwrap_or_else(|_| vec![0]);
+    let crew = Crew::of(place, &cores);
+    let size = size(boot::available_memory(journal), crew.workers);
+    journal.boot(
+        "forwarding",
+        format!("{} workers, {} flows each", crew.workers, size.capacity.flows),
+    );
+    let Wiring { workers, control: control_ends, control_wake, probes, faces } =
+        wire(crew.workers)?;
+    let mut pulses = Vec::new();
+    for (number, ends) in workers.into_iter().enumerate() {
+        let shared = ends.shared.clone();
+        *shared.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(empty_measurements(size.capacity.services, size.capacity.servers));
+        let progress = move || shared.progress.load(Ordering::Relaxed);
+        let name = format!("forward-{number}");
+        pulses.push(Pulse { name: name.clone(), progress: Arc::new(progress) });
+        let worker = Worker::new(ends, Forwarder::new(size.capacity, rng.next()), crew.spin);
+        let manner = Manner { core: crew.core(number), real_time: None };
+        threads.critical(&name, manner, journal, move || worker.run());
+    }
+    let attachments = attachments(&plan);
+    let (verdict_sender, verdicts) = channel();
+    drop((probes, verdict_sender));
+    let (asker, questions) = sync_channel(QUESTIONS);
+    let now = clock::now();
+    let version = version(place, &plan);
+    let mut face = Faces {
+        line,
+        session: Session::new(&version.node, &banner(&version, &plan)),
+        stack: HostStack::new(
+            now,
+            attachments,
+            limits::LOCAL_PORT_FIRST..=limits::LOCAL_PORT_LAST,
+            rng.next(),
+        ),
+        ends: faces,
+        asker,
+        control: control_wake.clone(),
+        journal: journal.clone(),
+    };
+    let ports = plan.node().ports.len();
+    #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
+    let doors = Doors::new(&plan, crew.workers as u16, size.memory);
+    let progress = Arc::new(AtomicU64::new(0));
+    pulses.push(Pulse::counter("control", progress.clone()));
+    let control = ControlThread {
+        control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),
+        doors,
+        workers: control_ends,
+        wake: control_wake,
+        verdicts,
+        questions,
+        progress,
+        journal: journal.clone(),
+        text,
+        version,
+        ending: ending.clone(),
+    };
+    let real_time = (place == Place::Box).then_some(CONTROL_PRIORITY);
+    let manner = Manner { core: None, real_time };
+    threads.critical("control", manner, journal, move || control.run());
+    threads.restartable("faces", Manner::default(), journal, move || face.run());
+    Ok(pulses)
+}
+
+/// How many forward, and where.
+struct Crew {
+    workers: usize,
+    cores: Vec<usize>,
+    spin: Duration,
+}
+
+impl Crew {
+    /// On a box the first core takes interrupts and everything else, the others one worker each;
+    /// a single core takes all. In the lab the cores belong to clients and servers as well.
+    fn of(place: Place, cores: &[usize]) -> Self {
+        if place == Place::Lab || cores.len() < 2 {
+            return Self { workers: 1, cores: Vec::new(), spin: Duration::ZERO };
+        }
+        let cores = cores[1..].to_vec();
+        Self { workers: cores.len().min(limits::WORKERS), cores, spin: SPIN }
+    }
+
+    fn core(&self, worker: usize) -> Option<usize> {
+        self.cores.get(worker).copied()
+    }
+}
+
+/// The plan; without settings that of a box that has nothing but a console.
+fn plan(settings: Option<Settings>, seed: u64) -> (Plan, String) {
+    let node = |config: &Config, name: &str| config.node(name).cloned();
+    if let Some(Settings { config, name, text, .. }) = settings
+        && let Some(node) = node(&config, &name)
+    {
+        return (Plan::of(config, node, seed), text);
+    }
+    let (config, node) = settings::nothing();
+    (Plan::of(config, node, seed), String::new())
+}
+
+fn attachments(plan: &Plan) -> Vec<Attachment> {
+    let networks = plan.config().networks.iter().enumerate();
+    let places = networks.filter_map(|(id, network)| {
+        let id = NetworkId::from(id);
+        let port = plan.node().ports.get(plan.port_of(id)?.index())?;
+        Some(Attachment {
+            network: id,
+            addresses: port.addresses.clone(),
+            gateways: network.gateways.clone(),
+            mtu: 1_500,
+        })
+    });
+    places.collect()
+}
+
+fn line(place: Place, folder: &Path, journal: &Journal) -> Option<Box<dyn Line>> {
+    match place {
+        Place::Box => {
+            let console = boot::console(journal)?;
+            // The boot list stands on the line already; what follows goes through the session.
+            journal.move_to_console();
+            Some(Box::new(console))
+        }
+        Place::Lab => match Pty::open(&folder.join("console")) {
+            Ok(pty) => Some(Box::new(pty)),
+            Err(error) => {
+                journal.boot("console", format!("none: {error}"));
+                None
+            }
+        },
+    }
+}
+
+fn version(place: Place, plan: &Plan) -> Version {
+    let board = std::fs::read_to_string("/etc/portico/board").unwrap_or_default();
+    Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: init::kernel::release().unwrap_or_default(),
+        board: if place == Place::Box { board.trim().to_owned() } else { String::new() },
+        cluster: plan.config().cluster.name.clone(),
+        node: plan.node().name.clone(),
+        uptime: Duration::ZERO,
+    }
+}
+
+fn banner(version: &Version, plan: &Plan) -> String {
+    let ports = plan.node().ports.iter();
+    let addresses = ports.flat_map(|port| port.addresses.iter()).map(ToString::to_string);
+    let addresses: Vec<_> = addresses.collect();
+    let Version { version, kernel, node, cluster, .. } = version;
+    let addresses = addresses.join(", ");
+    format!("Portico {version}, node {node} of {cluster}, Linux {kernel}\n{addresses}\n? for help")
+}
