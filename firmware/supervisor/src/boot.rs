@@ -53,7 +53,11 @@ pub fn machine(journal: &Journal) -> Machine {
     let mut machine = Machine::default();
     journal.boot("pid 1", concat!("portico ", env!("CARGO_PKG_VERSION")));
     signals(journal, &mut machine);
-    report(journal, "mounts", init::mounts::mount_all().map(|m| format!("{} mounted", m.fresh.len())));
+    report(
+        journal,
+        "mounts",
+        init::mounts::mount_all().map(|m| format!("{} mounted", m.fresh.len())),
+    );
     report(
         journal,
         "crash policy",
@@ -167,10 +171,8 @@ fn modules(journal: &Journal, machine: &mut Machine) {
     }
     journal.boot("modules", format!("{fresh} loaded, {failed} failed"));
     match &machine.watchdog {
-        Some(watchdog) => journal.boot(
-            "watchdog",
-            format!("{}, {} s", watchdog.name(), watchdog.timeout().as_secs()),
-        ),
+        Some(watchdog) => journal
+            .boot("watchdog", format!("{}, {} s", watchdog.name(), watchdog.timeout().as_secs())),
         None => journal.boot("watchdog", "none: a hang will not be noticed"),
     }
     report(journal, "no more modules", init::modules::forbid_more().map(|()| "locked".to_owned()));

@@ -222,8 +222,7 @@ impl ControlThread {
     /// Answers those who waited for measurements.
     fn answer(&mut self, now: Instant, state: &mut State) {
         while let Some((since, _)) = state.waiting.front() {
-            let fresh =
-                self.workers.iter().all(|w| !w.shared.wanted.load(Ordering::Acquire));
+            let fresh = self.workers.iter().all(|w| !w.shared.wanted.load(Ordering::Acquire));
             if !fresh && now.since(*since) < PATIENCE {
                 return;
             }
@@ -298,11 +297,8 @@ impl ControlThread {
         let now = clock::now();
         let next = deadlines.into_iter().flatten().min().map_or(IDLE, |at| at.since(now));
         let blocked = state.tables.iter().any(Option::is_some) || !state.doors.is_empty();
-        let limit = if blocked || !state.waiting.is_empty() {
-            Duration::from_millis(5)
-        } else {
-            IDLE
-        };
+        let limit =
+            if blocked || !state.waiting.is_empty() { Duration::from_millis(5) } else { IDLE };
         match self.doors.fd() {
             Some(monitor) => netio::wait(&[self.wake.fd(), monitor], Some(next.min(limit))),
             None => netio::wait(&[self.wake.fd()], Some(next.min(limit))),

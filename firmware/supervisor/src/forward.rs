@@ -10,7 +10,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use base::{Frame, Instant, Offload, PortId};
 use dataplane::output::Own;
-use dataplane::{Forwarder, OwnTarget, Output, Source, Tables};
+use dataplane::{Forwarder, Output, OwnTarget, Source, Tables};
 use model::limits::{BURST, OUTPUT_FRAMES, PORTS};
 use model::status::{Counter, Flows};
 use netio::Sent;
@@ -215,8 +215,7 @@ impl Worker {
         for (port, into) in measured.ports.iter_mut().enumerate().take(PORTS) {
             if let Some(door) = self.doors[port].as_mut() {
                 let kernel = door.0.statistics();
-                self.counts[port].dropped =
-                    kernel.dropped + kernel.truncated + kernel.foreign;
+                self.counts[port].dropped = kernel.dropped + kernel.truncated + kernel.foreign;
             }
             into.clone_from(&self.counts[port]);
         }
@@ -273,8 +272,7 @@ fn transmit(
 
 fn count_sent(counts: &mut PortCounts, sent: &Sent, octets: u64) {
     counts.sent.frames += u64::from(sent.sent);
-    let lost =
-        sent.queue_full + sent.link_down + sent.vanished + sent.too_long + sent.refused;
+    let lost = sent.queue_full + sent.link_down + sent.vanished + sent.too_long + sent.refused;
     counts.unsent += u64::from(lost);
     if lost == 0 {
         counts.sent.octets += octets;

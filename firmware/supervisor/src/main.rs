@@ -12,7 +12,7 @@ mod faces;
 mod forward;
 mod journal;
 mod ports;
-//mod probes;
+mod probes;
 mod pty;
 mod settings;
 mod size;

@@ -169,11 +169,8 @@ impl Doors {
                 port.open = Some(link.index);
                 port.reported = false;
                 port.last = None;
-                let event = Event::PortOpened {
-                    port: port.name.clone(),
-                    mac: link.mac,
-                    mtu: link.mtu,
-                };
+                let event =
+                    Event::PortOpened { port: port.name.clone(), mac: link.mac, mtu: link.mtu };
                 self.changes.push_back(Change::Event(event));
                 self.tell(id, &link, link.up && link.carrier);
             }

@@ -20,8 +20,6 @@ pub struct Settings {
     pub name: String,
     /// The cluster document as it was read.
     pub text: String,
-    /// The document was refused: own addresses only.
-    pub failed: bool,
 }
 
 /// Reads the documents of a folder. Whatever is wrong with them is in the journal afterwards;
@@ -40,13 +38,13 @@ pub fn load(folder: &Path, journal: &Journal) -> Option<Settings> {
             let servers: usize = config.pools.iter().map(|pool| pool.servers.len()).sum();
             let (vips, services) = (config.vips.len(), config.services.len());
             journal.boot("config", format!("{vips} VIPs, {services} services, {servers} servers"));
-            return Some(Settings { config, name, text, failed: false });
+            return Some(Settings { config, name, text });
         }
         Ok(config) => Refusal::stranger(&name, &config),
         Err(refusal) => refusal,
     };
     let rest = Config::salvage(&text, &name);
-    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text, failed: true }))
+    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text }))
 }
 
 /// Why a document cannot be used.
@@ -84,7 +82,8 @@ fn parsed<T>(document: &'static str, result: Result<T, Vec<Problem>>) -> Result<
 fn refuse(journal: &Journal, refusal: &Refusal, rest: Option<Settings>) -> Option<Settings> {
     let Refusal { document, problems } = refusal;
     let first = problems.first().cloned().unwrap_or_default();
-    let event = Event::ConfigFailed { document: (*document).into(), problems: problems.len(), first };
+    let event =
+        Event::ConfigFailed { document: (*document).into(), problems: problems.len(), first };
     journal.note(&event);
     for problem in problems.iter().skip(1) {
         journal.boot("config", format!("{document}:{problem}"));
@@ -101,11 +100,7 @@ fn refuse(journal: &Journal, refusal: &Refusal, rest: Option<Settings>) -> Optio
 
 /// The configuration of a box that has not been told anything: a name, a console, no ports.
 pub fn nothing() -> (Config, Node) {
-    let cluster = Cluster {
-        name: "none".into(),
-        policy: Policy::Witness,
-        profile: Profile::Auto,
-    };
+    let cluster = Cluster { name: "none".into(), policy: Policy::Witness, profile: Profile::Auto };
     let config = Config {
         cluster,
         networks: Vec::new(),

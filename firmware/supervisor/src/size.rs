@@ -30,12 +30,8 @@ pub fn size(available: u64, workers: usize) -> Size {
         services: limits::SERVICES,
         servers: limits::SERVERS,
     };
-    let small = Memory {
-        block_size: 256 << 10,
-        blocks: 8,
-        large_frames: 4,
-        receive_buffer: 8 << 20,
-    };
+    let small =
+        Memory { block_size: 256 << 10, blocks: 8, large_frames: 4, receive_buffer: 8 << 20 };
     let memory = if available < 1 << 30 { small } else { Memory::default() };
     Size { capacity, memory }
 }

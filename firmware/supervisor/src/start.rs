@@ -23,6 +23,7 @@ use crate::faces::{Faces, Line};
 use crate::forward::{Worker, empty_measurements};
 use crate::journal::Journal;
 use crate::ports::Doors;
+use crate::probes::Probes;
 use crate::pty::Pty;
 use crate::settings::{self, Settings};
 use crate::size::size;
@@ -105,7 +106,14 @@ fn start(
     }
     let attachments = attachments(&plan);
     let (verdict_sender, verdicts) = channel();
-    drop((probes, verdict_sender));
+    let mut prober = Probes::new(
+        &plan,
+        attachments.clone(),
+        probes,
+        verdict_sender,
+        control_wake.clone(),
+        rng.next(),
+    );
     let (asker, questions) = sync_channel(QUESTIONS);
     let now = clock::now();
     let version = version(place, &plan);
@@ -144,6 +152,7 @@ fn start(
     let real_time = (place == Place::Box).then_some(CONTROL_PRIORITY);
     let manner = Manner { core: None, real_time };
     threads.critical("control", manner, journal, move || control.run());
+    threads.restartable("probes", Manner::default(), journal, move || prober.run());
     threads.restartable("faces", Manner::default(), journal, move || face.run());
     Ok(pulses)
 }

@@ -59,6 +59,7 @@ pub fn watch(
     ending: &Ending,
     journal: &Journal,
 ) -> (End, Machine) {
+    let mut said_stuck = None;
     let mut seen: Vec<(u64, Instant)> = pulses.iter().map(|_| (0, clock::now())).collect();
     loop {
         let end = listen(&mut machine, journal).or(match ending.get() {
@@ -71,17 +72,25 @@ pub fn watch(
             return (end, machine);
         }
         let now = clock::now();
-        let mut stuck = false;
+        let mut stuck = None;
         for (pulse, (count, since)) in pulses.iter().zip(&mut seen) {
             let current = (pulse.progress)();
             if current != *count {
                 (*count, *since) = (current, now);
             }
-            stuck |= now.since(*since) > STUCK;
+            if now.since(*since) > STUCK {
+                stuck = Some(pulse.name.as_str());
+            }
         }
-        if !stuck {
-            feed(&mut machine.watchdog, journal);
+        match stuck {
+            None => feed(&mut machine.watchdog, journal),
+            Some(name) if said_stuck != Some(name) => {
+                let detail = format!("{name} makes no progress; the watchdog is not fed");
+                journal.boot("watchdog", detail);
+            }
+            Some(_) => {}
         }
+        said_stuck = stuck;
     }
 }
 
