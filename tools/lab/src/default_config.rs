@@ -42,7 +42,8 @@ pub fn cluster(nodes: usize, servers: usize) -> String {
     text
 }
 
-const NETWORKS_VIPS_AND_SERVICES: &str = r#"# Made by the lab; change a copy and start with `lab up --config COPY`.
+const NETWORKS_VIPS_AND_SERVICES: &str = r#"# Made by the lab. To try another one, change a copy
+# and start with `cargo xtask lab up --config COPY`.
 [cluster]
 name = "lab"
 

@@ -1,58 +1,68 @@
 //! `cargo xtask test`: every check in order, the cheapest first, with the time each one took.
 
-use crate::cargo;
+use crate::{cargo, packages};
+use lab::clock;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// One check: what it is called and the cargo command that is it.
+/// One check: what it is called, the cargo command that is it, and what it wants to be set.
 struct Phase {
     name: &'static str,
     arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
 }
 
-const PHASES: &[Phase] = &[
-    Phase { name: "format", arguments: &["fmt", "--all", "--check"] },
-    Phase { name: "tidy", arguments: &["run", "--quiet", "--package", "xtask", "--", "tidy"] },
+const fn phase(name: &'static str, arguments: &'static [&'static str]) -> Phase {
+    Phase { name, arguments, environment: &[] }
+}
+
+/// What every change must pass: at most a quarter of an hour on two cores.
+const ALWAYS: &[Phase] = &[
+    phase("format", &["fmt", "--all", "--check"]),
+    phase("tidy", &["run", "--quiet", "--package", "xtask", "--", "tidy"]),
+    phase(
+        "clippy",
+        &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+    ),
+    phase("tests", &["test", "--quiet", "--workspace", "--no-fail-fast"]),
+    phase("lab scenario", &["run", "--quiet", "--package", "xtask", "--", "lab-scenario"]),
+    phase("QEMU scenario", &["run", "--quiet", "--package", "xtask", "--", "demo", "--check"]),
+];
+
+/// What `--all` adds.
+const ALSO: &[Phase] = &[
     Phase {
-        name: "clippy",
-        arguments: &[
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ],
+        name: "documentation",
+        arguments: &["doc", "--quiet", "--workspace", "--no-deps"],
+        environment: &[("RUSTDOCFLAGS", "--deny warnings")],
     },
-    Phase { name: "tests", arguments: &["test", "--quiet", "--workspace", "--no-fail-fast"] },
-    Phase {
-        name: "lab scenario",
-        arguments: &["run", "--quiet", "--package", "xtask", "--", "lab-scenario"],
-    },
-    Phase {
-        name: "QEMU scenario",
-        arguments: &["run", "--quiet", "--package", "xtask", "--", "demo", "--check"],
-    },
+    phase(
+        "long tests",
+        &["test", "--quiet", "--workspace", "--release", "--no-fail-fast", "--", "--ignored"],
+    ),
+    phase("rack image", &["run", "--quiet", "--package", "xtask", "--", "image", "rack-x86_64"]),
 ];
 
 /// Runs every phase, even after one failed, and prints a summary.
 ///
 /// # Errors
-/// A sentence where a phase could not even be started.
-pub fn run(root: &Path, _all: bool) -> Result<ExitCode, String> {
+/// A sentence where programs are missing or a phase could not even be started.
+pub fn run(root: &Path, all: bool) -> Result<ExitCode, String> {
+    packages::need(&[packages::LAB, packages::IMAGE, packages::QEMU])
+        .map_err(|missing| missing.to_string())?;
     let mut results = Vec::new();
-    for phase in PHASES {
-        println!("== {}", phase.name);
-        let start = now();
+    for phase in ALWAYS.iter().chain(ALSO.iter().filter(|_| all)) {
+        println!("== {}: cargo {}", phase.name, phase.arguments.join(" "));
+        let start = clock::now();
         let status = Command::new(cargo())
             .args(phase.arguments)
+            .envs(phase.environment.iter().copied())
             .current_dir(root)
             .status()
             .map_err(|error| format!("cargo cannot be run: {error}"))?;
-        results.push((phase.name, status.success(), now().duration_since(start)));
+        results.push((phase.name, status.success(), clock::now().duration_since(start)));
     }
     println!("{}", summary(&results));
     let failed = results.iter().any(|(_, passed, _)| !passed);
@@ -70,12 +80,6 @@ fn summary(results: &[(&str, bool, Duration)]) -> String {
     let failed = results.iter().filter(|(_, passed, _)| !passed).count();
     let _ = write!(text, "{} passed, {failed} failed", results.len() - failed);
     text
-}
-
-/// The host's clock.
-#[expect(clippy::disallowed_methods, reason = "a host tool tells people how long things take")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

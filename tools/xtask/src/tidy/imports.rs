@@ -37,12 +37,7 @@ const TABLE: &[Row] = &[
         &["arrayvec", "libc", "nix", "netlink-packet-core", "netlink-packet-route", "netlink-sys"],
     ),
     firmware("firmware/init", 4, &["base", "model"], &["libc", "nix"]),
-    firmware(
-        "firmware/probe",
-        4,
-        &["base", "model", "health", "hoststack"],
-        &["arrayvec", "rustls", "tokio"],
-    ),
+    firmware("firmware/probe", 4, &["base", "model", "health", "hoststack"], &["arrayvec"]),
     firmware("firmware/console", 4, &["base", "model"], &["arrayvec", "embedded-io"]),
     firmware(
         "firmware/supervisor",
@@ -63,6 +58,7 @@ const TABLE: &[Row] = &[
         &["arrayvec", "libc", "nix", "rtrb", "tokio"],
     ),
     host("firmware/fixtures", &["base", "model", "packet"]),
+    host("firmware/packet/fuzz", &["base", "packet", "fixtures"]),
     host("board", &[]),
     host("image", &["board"]),
     host("qemu-tests", &["board", "image"]),
@@ -73,7 +69,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// What any crate may import for its tests, beside what it may import anyway.
-const FOR_TESTS: [&str; 3] = ["fixtures", "proptest", "tempfile"];
+const FOR_TESTS: [&str; 5] = ["fixtures", "proptest", "serde_json", "smoltcp", "tempfile"];
 
 const fn firmware(
     folder: &'static str,

@@ -8,6 +8,7 @@
 mod boards;
 mod documents;
 mod imports;
+mod names;
 mod safety;
 mod sizes;
 mod source;
@@ -51,6 +52,7 @@ pub fn run(root: &Path) -> std::io::Result<Vec<Finding>> {
     safety::check_exceptions(&tree, &mut findings);
     safety::check_promises(&tree, &mut findings);
     words::check(&tree, &mut findings);
+    names::check(&tree, &mut findings);
     sizes::check(&tree, &mut findings);
     documents::check(&tree, &mut findings);
     boards::check(&tree, &mut findings);
