@@ -411,6 +411,20 @@ fn a_prober_that_ran_late_takes_silence_for_nothing() {
 }
 
 #[test]
+fn a_delay_within_the_time_of_a_probe_makes_it_void_too() {
+    for (awake, verdict) in [(499, 1_000), (501, 501 + 100 + 1_000), (900, 900 + 100 + 1_000)] {
+        let mut world = World::new(1, 1, |target| target);
+        world.manners[0] = Manner::Silent;
+        world.run_until(at(100));
+        assert_eq!(world.prober.next_deadline(world.now), Some(at(250)));
+        world.now = at(awake);
+        world.prober.handle_timeout(world.now);
+        world.run_until(at(3_000));
+        assert_eq!(world.verdicts(), [(ms(verdict), 0, false, Outcome::TimedOut)], "{awake}");
+    }
+}
+
+#[test]
 fn what_arrived_while_the_prober_was_late_still_counts() {
     let mut world = World::new(1, 2, |target| target);
     world.manners[1] = Manner::Refuses;
