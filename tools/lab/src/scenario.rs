@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::topology::{Host, Role};
 use crate::traffic::{self, Watch};
 use crate::{LabError, servers};
-use model::config::ServiceProtocol;
+use model::config::{Service, ServiceProtocol};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -51,13 +51,20 @@ impl Stage<'_> {
 
     /// Where the services of a protocol are reached, the IPv4 ones first.
     fn services(&self, protocol: ServiceProtocol) -> Vec<SocketAddr> {
+        self.services_with_pools(protocol).into_iter().map(|(at, _)| at).collect()
+    }
+
+    /// Where the services of a protocol are reached, with the names of their pools.
+    fn services_with_pools(&self, protocol: ServiceProtocol) -> Vec<(SocketAddr, &str)> {
         let config = &self.design.config;
         let of_protocol = config.services.iter().filter(|service| service.protocol == protocol);
-        let vip = |index: usize| config.vips.get(index).map(|vip| vip.address);
-        let mut all: Vec<SocketAddr> = of_protocol
-            .filter_map(|s| Some(SocketAddr::new(vip(s.vip.index())?, s.ports.first())))
-            .collect();
-        all.sort_by_key(SocketAddr::is_ipv6);
+        let place = |service: &Service| {
+            let vip = config.vips.get(service.vip.index())?;
+            let pool = config.pools.get(service.pool.index())?;
+            Some((SocketAddr::new(vip.address, service.ports.first()), pool.name.as_str()))
+        };
+        let mut all: Vec<_> = of_protocol.filter_map(place).collect();
+        all.sort_by_key(|(at, _)| at.is_ipv6());
         all
     }
 
@@ -148,23 +155,25 @@ impl Stage<'_> {
 
     /// A server that ends is left, and used again when it is back, while a client asks on.
     pub fn stop_and_return(&mut self, server: &str) -> Outcome {
-        let service = self.services(ServiceProtocol::Tcp).into_iter().next();
-        let service = service.ok_or("the configuration has no TCP service")?;
+        let first = self.services_with_pools(ServiceProtocol::Tcp).into_iter().next();
+        let (service, pool) = first.ok_or("the configuration has no TCP service")?;
+        let name = format!("server {pool}/{server}");
         let host = self.design.topology.host(server).map_err(|error| error.to_string())?;
         let watch = Watch::start(&self.client(), &format!("http://{service}/"));
-        let left = self.stop(&watch, server)?;
-        let back = self.start_again(&watch, host)?;
+        let left = self.stop(&watch, host, &name)?;
+        let back = self.start_again(&watch, host, &name)?;
         Ok(format!("{left}\n{back}"))
     }
 
     /// Kills the web server of a host and watches it being left.
-    fn stop(&mut self, watch: &Watch, server: &str) -> Outcome {
+    fn stop(&mut self, watch: &Watch, host: &Host, name: &str) -> Outcome {
+        let server = host.name.as_str();
         let process = Process::find(self.place, &servers::web_process(server))
             .ok_or_else(|| format!("the web server of {server} does not run"))?;
         let before = (self.log)().len();
         let killed = clock::now();
         process.kill();
-        let line = self.wait_for_log(before, server, "down")?;
+        let line = self.wait_for_log(before, &format!("{name} down"))?;
         let told = clock::now().duration_since(killed);
         clock::pause(AFTERWARDS);
         let samples = watch.samples();
@@ -187,13 +196,13 @@ impl Stage<'_> {
     }
 
     /// Starts the web server of a host again and watches it being used.
-    fn start_again(&mut self, watch: &Watch, host: &Host) -> Outcome {
+    fn start_again(&mut self, watch: &Watch, host: &Host, name: &str) -> Outcome {
         let before = (self.log)().len();
         let failed = |error: LabError| error.to_string();
         servers::start_web(self.place, host).map_err(failed)?;
         lifecycle::wait_for_web(self.place, host).map_err(failed)?;
         let listening = clock::now();
-        let line = self.wait_for_log(before, &host.name, "up")?;
+        let line = self.wait_for_log(before, &format!("{name} up"))?;
         let first = clock::wait_for(
             &format!("the first answer of {}", host.name),
             LIMIT,
@@ -208,18 +217,17 @@ impl Stage<'_> {
         ))
     }
 
-    /// Waits until the appliance says that a server of the web pool is `state`.
-    fn wait_for_log(&mut self, from: usize, server: &str, state: &str) -> Outcome {
-        let wanted = format!("/{server} {state}");
+    /// Waits for a line of the appliance's log behind octet `from` and gives it.
+    fn wait_for_log(&mut self, from: usize, wanted: &str) -> Outcome {
         let log = &mut self.log;
         let mut seen = String::new();
         let line = clock::wait_for(
-            &format!("the line `server …{wanted}` in the appliance's log"),
+            &format!("the line `{wanted}` in the appliance's log"),
             LIMIT,
             || {
                 let text = log();
                 seen = text.get(from..).unwrap_or_default().to_owned();
-                let line = seen.lines().find(|line| line.contains(&wanted));
+                let line = seen.lines().find(|line| line.contains(wanted));
                 Ok(line.map(|line| line.trim().to_owned()))
             },
             String::new,
