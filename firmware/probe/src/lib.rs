@@ -42,9 +42,10 @@ mod prober;
 pub use prober::Prober;
 
 use core::ops::RangeInclusive;
+use model::limits::{PROBE_PORT_FIRST, PROBE_PORT_LAST};
 
 /// Local ports of probes; whoever hands out packets for the node's own addresses gives those to
 /// these ports to the prober.
-pub const LOCAL_PORTS: RangeInclusive<u16> = 61_000..=65_535;
+pub const LOCAL_PORTS: RangeInclusive<u16> = PROBE_PORT_FIRST..=PROBE_PORT_LAST;
 /// How often a probe asks before its time is up.
 pub const ATTEMPTS: usize = 3;
