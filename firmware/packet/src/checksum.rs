@@ -8,6 +8,7 @@ use core::net::Ipv6Addr;
 use base::{Offload, Protocol};
 
 use crate::bytes::{be16, put16};
+use crate::rewrite::UDP_CHECKSUM;
 
 /// Adds the carries back in until 16 bits are left. The result is zero only when `sum` is.
 #[inline(always)]
@@ -86,9 +87,19 @@ pub(crate) fn pseudo_header(
     u64::from(fold(sum))
 }
 
+/// The checksum for a sum over everything it covers. Where zero means that there is none, which
+/// is so in UDP alone, it is written as all ones, its other name (RFC 768).
+#[inline(always)]
+pub(crate) fn finish(sum: u64, optional: bool) -> u16 {
+    match !fold(sum) {
+        0 if optional => 0xffff,
+        checksum => checksum,
+    }
+}
+
 /// Finishes a partial checksum: sums from `checksum_start` to the end of `bytes`, the field's
-/// pseudo-header sum included, and stores the complement. A result of zero is stored as 0xffff,
-/// which means the same and is not taken for "no checksum" by UDP (RFC 768).
+/// pseudo-header sum included, and stores the complement. Six octets into its header the field is
+/// UDP's, where zero is written as all ones.
 ///
 /// Returns whether the frame is finished: true as well when there was nothing to do, false (and
 /// nothing changed) when the offsets point outside `bytes`.
@@ -102,8 +113,8 @@ pub fn complete(bytes: &mut [u8], offload: &mut Offload) -> bool {
     if field + 2 > bytes.len() {
         return false;
     }
-    let finished = !fold(sum(covered));
-    put16(bytes, field, if finished == 0 { 0xffff } else { finished });
+    let checksum = finish(sum(covered), offload.checksum_offset == UDP_CHECKSUM);
+    put16(bytes, field, checksum);
     offload.needs_checksum = false;
     offload.checksum_start = 0;
     offload.checksum_offset = 0;

@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 use base::{Mac, Protocol};
 
 use crate::bytes::{put, put16};
-use crate::checksum::{fold, pseudo_header, sum};
+use crate::checksum::{finish, fold, pseudo_header, sum};
 use crate::headers::{ETHERNET_LENGTH, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Version};
 use crate::rewrite::{IPV4_CHECKSUM, is_of, put_address};
 
@@ -75,8 +75,8 @@ impl Envelope {
         } else {
             0
         };
-        let checksum = !fold(pseudo + sum(out.get(start..)?));
-        put16(out, start + field, if checksum == 0 { 0xffff } else { checksum });
+        let sum = pseudo + sum(out.get(start..)?);
+        put16(out, start + field, finish(sum, self.protocol == Protocol::UDP));
         Some(end)
     }
 

@@ -9,7 +9,7 @@
 use base::{Gso, Offload, Protocol};
 
 use crate::bytes::{be16, octet, put, put16};
-use crate::checksum::{complete, fold, pseudo_header, sum};
+use crate::checksum::{complete, finish, pseudo_header, sum};
 use crate::emit::seal_ipv4;
 use crate::headers::{ETHERNET_LENGTH, Ip, Tcp, TcpFlags, Transport, Version};
 use crate::rewrite::{TCP_CHECKSUM, UDP_CHECKSUM};
@@ -131,8 +131,8 @@ fn seal_transport(out: &mut [u8], ip: &Ip, offload: &Offload) -> Option<()> {
     put16(out, field, 0);
     let length = u32::try_from(out.len() - start).ok()?;
     let pseudo = pseudo_header(ip.source, ip.destination, ip.protocol, length);
-    let checksum = !fold(pseudo + sum(out.get(start..)?));
-    put16(out, field, if checksum == 0 { 0xffff } else { checksum });
+    let sum = pseudo + sum(out.get(start..)?);
+    put16(out, field, finish(sum, ip.protocol == Protocol::UDP));
     Some(())
 }
 

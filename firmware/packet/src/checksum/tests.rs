@@ -34,12 +34,17 @@ fn a_partial_checksum_is_finished_and_then_left_alone() {
 }
 
 #[test]
-fn a_sum_of_zero_is_written_as_all_ones() {
-    // The field and one word that complement each other to all ones.
-    let mut bytes = [0x12, 0x34, 0xed, 0xcb];
-    let mut offload = Offload { needs_checksum: true, ..Offload::NONE };
-    assert!(complete(&mut bytes, &mut offload));
-    assert_eq!(bytes, [0xff, 0xff, 0xed, 0xcb]);
+fn a_checksum_of_zero_is_written_as_all_ones_in_udp_alone() {
+    for (offset, expected) in [(6, 0xffff), (16, 0), (2, 0)] {
+        let mut bytes = [0; 20];
+        // The field and one word that complement each other to all ones.
+        put16(&mut bytes, usize::from(offset), 0x1234);
+        put16(&mut bytes, 18, 0xedcb);
+        let mut offload =
+            Offload { needs_checksum: true, checksum_offset: offset, ..Offload::NONE };
+        assert!(complete(&mut bytes, &mut offload));
+        assert_eq!(be16(&bytes, usize::from(offset)), Some(expected), "{offset}");
+    }
 }
 
 #[test]
