@@ -227,11 +227,37 @@ impl Stage<'_> {
             || {
                 let text = log();
                 seen = text.get(from..).unwrap_or_default().to_owned();
-                let line = seen.lines().find(|line| line.contains(wanted));
-                Ok(line.map(|line| line.trim().to_owned()))
+                Ok(log_lines(&seen, wanted).into_iter().next())
             },
             String::new,
         );
         line.map_err(|error| format!("{error}{seen}"))
+    }
+}
+
+/// The lines of an appliance's log that hold a text, from their stamp on. On a serial line the
+/// console's prompt stands in front of them.
+pub fn log_lines(log: &str, wanted: &str) -> Vec<String> {
+    let from_stamp = |line: &str| {
+        let name = line.find("] portico: ")?;
+        let stamp = line[..name].rfind('[')?;
+        Some(line[stamp..].trim_end().to_owned())
+    };
+    log.lines().filter(|line| line.contains(wanted)).filter_map(from_stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_begin_with_their_stamp() {
+        let log = "[    1.0] portico: boot: a\r\nn1> \r    \r[    2.0] portico: boot: b\r\n\
+                   n1> [    3.0] portico: server x down\nportico: boot: torn";
+        assert_eq!(
+            log_lines(log, "boot:"),
+            ["[    1.0] portico: boot: a", "[    2.0] portico: boot: b"]
+        );
+        assert_eq!(log_lines(log, "x down"), ["[    3.0] portico: server x down"]);
     }
 }

@@ -4,6 +4,7 @@
 use crate::artifacts;
 use image::Artifacts;
 use lab::lifecycle::{Design, node_document};
+use lab::scenario::log_lines;
 use lab::topology::{Host, Role};
 use lab::{Place, network};
 use qemu_tests::{Accelerator, Guest, Limit, Machine, Port, Turn, Wire};
@@ -69,9 +70,7 @@ impl Appliance {
         self.guest.expect(SERVING, Limit::BOOT).map_err(|silence| silence.to_string())?;
         // The rest of that line.
         self.guest.expect("\n", Limit::ANSWER).map_err(|silence| silence.to_string())?;
-        let transcript = self.guest.transcript();
-        let lines = transcript.lines().filter(|line| line.contains(BOOT));
-        Ok(lines.map(|line| line.trim().to_owned()).collect())
+        Ok(log_lines(&self.guest.transcript(), BOOT))
     }
 }
 
