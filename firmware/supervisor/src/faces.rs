@@ -21,6 +21,8 @@ use crate::wiring::{PACKET_OCTETS, Packet, StackEnds};
 
 /// Looks around this often at least.
 const IDLE: Duration = Duration::from_secs(1);
+/// Octets of log that may wait for a slow line.
+const LOG_BEHIND: usize = 64 << 10;
 /// Octets read from the line at once.
 const CHUNK: usize = 256;
 
@@ -32,8 +34,15 @@ impl<T: Read + Write + AsFd + Send> Line for T {}
 pub struct Faces {
     /// The line; `None` without a UART.
     pub line: Option<Box<dyn Line>>,
-    /// The session on it.
-    pub session: Session,
+    /// The session on it, from the first key on. Before that the line shows the log as it is, so
+    /// that whoever records a boot gets it clean.
+    pub session: Option<Session>,
+    /// This node's name, the session's prompt.
+    pub name: String,
+    /// What the session greets with.
+    pub banner: String,
+    /// Lines of the log on their way out before there is a session.
+    pub log: VecDeque<u8>,
     /// The node's own TCP and UDP.
     pub stack: HostStack,
     /// To and from the workers.
@@ -85,7 +94,16 @@ impl Faces {
         let mut chunk = [0; CHUNK];
         // An error is a line that nobody holds at the moment; it may come back.
         let Ok(length) = line.read(&mut chunk) else { return };
-        pending.extend(self.session.input(&chunk[..length]));
+        if length == 0 {
+            return;
+        }
+        let mut typed = &chunk[..length];
+        if self.session.is_none() {
+            // Enter wakes the line; it is not an empty command.
+            typed = typed.trim_ascii_start();
+        }
+        let woken = || Session::new(&self.name, &self.banner);
+        pending.extend(self.session.get_or_insert_with(woken).input(typed));
     }
 
     fn ask(&mut self, pending: &mut VecDeque<Request>, answer: &Sender<Reply>) {
@@ -96,7 +114,8 @@ impl Faces {
                 Ok(()) => self.control.wake(),
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                     let busy = Reply::Refused("the box is busy, ask again".into());
-                    pending.extend(self.session.reply(busy));
+                    let session = self.session.as_mut();
+                    pending.extend(session.and_then(|session| session.reply(busy)));
                 }
             }
         }
@@ -104,17 +123,29 @@ impl Faces {
 
     fn tell(&mut self, answers: &Receiver<Reply>, pending: &mut VecDeque<Request>) {
         while let Ok(reply) = answers.try_recv() {
-            pending.extend(self.session.reply(reply));
+            let session = self.session.as_mut();
+            pending.extend(session.and_then(|session| session.reply(reply)));
         }
         while let Some(line) = self.journal.take_fresh() {
-            self.session.notice(&line);
+            match &mut self.session {
+                Some(session) => session.notice(&line),
+                None if self.log.len() < LOG_BEHIND => {
+                    self.log.extend(line.into_bytes());
+                    self.log.extend(b"\r\n");
+                }
+                None => {}
+            }
         }
     }
 
     /// Writes as much as the line takes.
     fn speak(&mut self, pending: &mut VecDeque<Request>) {
         loop {
-            let output = self.session.output();
+            let log = self.log.as_slices().0;
+            let output = match &self.session {
+                Some(session) if log.is_empty() => session.output(),
+                Some(_) | None => log,
+            };
             if output.is_empty() {
                 return;
             }
@@ -122,11 +153,20 @@ impl Faces {
                 Some(line) => line.write(output),
                 None => Ok(output.len()),
             };
-            match written {
-                Ok(0) | Err(_) => return,
-                Ok(octets) => pending.extend(self.session.advance(octets)),
+            match (written, &mut self.session) {
+                (Ok(0) | Err(_), _) => return,
+                (Ok(octets), Some(session)) if self.log.is_empty() => {
+                    pending.extend(session.advance(octets));
+                }
+                (Ok(octets), Some(_) | None) => drop(self.log.drain(..octets)),
             }
         }
+    }
+
+    /// Whether the line has not taken everything yet.
+    fn is_behind(&self) -> bool {
+        let session = self.session.as_ref();
+        !self.log.is_empty() || session.is_some_and(|session| !session.output().is_empty())
     }
 
     fn sleep(&mut self) {
@@ -136,8 +176,7 @@ impl Faces {
         fds.push(self.ends.wake.fd());
         fds.extend(self.line.as_ref().map(|line| line.as_fd()));
         // A slow line is asked again soon; a line that nobody holds is not waited for.
-        let behind = !self.session.output().is_empty();
-        let limit = if behind { Duration::from_millis(20) } else { IDLE };
+        let limit = if self.is_behind() { Duration::from_millis(20) } else { IDLE };
         let ready = netio::wait(&fds, Some(next.min(limit)));
         if ready.failed != 0 {
             // A hung-up terminal is readable all the time: look at it now and then only.

@@ -1,5 +1,6 @@
 //! From the documents to running threads.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,6 @@ use std::time::Duration;
 
 use base::rng::Rng;
 use base::{Mac, NetworkId};
-use console::Session;
 use dataplane::Forwarder;
 use hoststack::{Attachment, HostStack};
 use model::config::Config;
@@ -119,7 +119,10 @@ fn start(
     let version = version(place, &plan);
     let mut face = Faces {
         line,
-        session: Session::new(&version.node, &banner(&version, &plan)),
+        session: None,
+        name: version.node.clone(),
+        banner: banner(&version, &plan),
+        log: VecDeque::new(),
         stack: HostStack::new(
             now,
             attachments,
