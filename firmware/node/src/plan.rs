@@ -11,7 +11,7 @@ use dataplane::tables::{
     ANYWHERE, AddressTable, Network, Pool, Port, Role, Route, Routes, Server, Service, Services,
     Tables, Vip,
 };
-use model::config::{Config, Gateway, Node, PortRanges, ServerState, ServiceProtocol};
+use model::config::{Config, Gateway, Node, ServerState, ServiceProtocol};
 use model::limits;
 
 /// What the machine says about a port of the configuration.
@@ -285,22 +285,15 @@ impl Plan {
         config: &model::config::Service,
         service: ServiceId,
     ) {
-        let only = only_port(&config.ports);
         let protocol = config.protocol.number();
         for (id, member) in self.members.iter().enumerate() {
             let Some((_, server)) = self.server(ServerId::from(id)) else { continue };
             if member.pool == config.pool {
                 let at = (ServerId::from(id), mapped(server.address));
-                services.push_reply(at, protocol, server.port, service, only);
+                services.push_reply(at, protocol, server.port, service, config.ports.ranges());
             }
         }
     }
-}
-
-fn only_port(ports: &PortRanges) -> Option<u16> {
-    let mut ranges = ports.ranges().iter();
-    let range = ranges.next()?;
-    (ranges.next().is_none() && range.start() == range.end()).then(|| *range.start())
 }
 
 /// A hash of a server's name that every node computes alike (FNV-1a, 64 bits).

@@ -28,7 +28,7 @@ pub enum ReplyMatch {
         /// The service's port.
         port: u16,
     },
-    /// Several services share the server's port: nobody can say.
+    /// Several services share the server's port, or several ports of one: nobody can say.
     Ambiguous,
 }
 
@@ -38,8 +38,17 @@ pub struct Services {
     services: Vec<Service>,
     /// For each virtual address and protocol, disjoint port ranges in order.
     ranges: BTreeMap<(VipId, Protocol), Vec<Range>>,
-    /// Ports of servers that belong to services; `None` stands for every port.
-    replies: BTreeMap<(Ipv6Addr, Protocol, Option<u16>), ReplyMatch>,
+    /// Ports of servers that belong to services: disjoint ranges by their first port.
+    replies: BTreeMap<(Ipv6Addr, Protocol, u16), Replies>,
+}
+
+/// What comes from a range of a server's ports, up to the last.
+#[derive(Clone, Copy, Debug)]
+struct Replies {
+    last: u16,
+    /// The service, its server, and the service's port where that is not the server's.
+    /// `None`: nobody can say.
+    of: Option<(ServiceId, ServerId, Option<u16>)>,
 }
 
 /// First port, last port, service.
@@ -64,26 +73,63 @@ impl Services {
         id
     }
 
-    /// Says that `server` answers for `service` from `server_port` (`None`: from the port that
-    /// the client asked for). `service_port` is the service's only port, if it has only one.
+    /// Says that `server` answers for `service`, which has these port ranges: from `server_port`,
+    /// or else from the port that the client asked for.
     pub fn push_reply(
         &mut self,
         server: (ServerId, Ipv6Addr),
         protocol: Protocol,
         server_port: Option<u16>,
         service: ServiceId,
-        service_port: Option<u16>,
+        ports: &[RangeInclusive<u16>],
     ) {
         let (server, address) = server;
-        let from = server_port.or(service_port);
-        let reply = match service_port {
-            Some(port) => ReplyMatch::One { service, server, port },
-            None => ReplyMatch::Ambiguous,
+        let Some(server_port) = server_port else {
+            for range in ports {
+                let replies = Replies { last: *range.end(), of: Some((service, server, None)) };
+                self.insert_replies(address, protocol, *range.start(), replies);
+            }
+            return;
         };
-        self.replies
-            .entry((address, protocol, from))
-            .and_modify(|known| *known = ReplyMatch::Ambiguous)
-            .or_insert(reply);
+        let only = match ports {
+            [range] if range.start() == range.end() => Some(*range.start()),
+            _ => None,
+        };
+        let of = only.map(|port| (service, server, Some(port)));
+        self.insert_replies(address, protocol, server_port, Replies { last: server_port, of });
+    }
+
+    /// Puts a range in; where it meets others nobody can say any more.
+    fn insert_replies(&mut self, address: Ipv6Addr, protocol: Protocol, first: u16, new: Replies) {
+        let key = |port| (address, protocol, port);
+        let last = new.last;
+        let before = self.replies.range(key(0)..key(first)).next_back();
+        let before = before.filter(|(_, known)| known.last >= first);
+        let met: Vec<(u16, Replies)> = before
+            .into_iter()
+            .chain(self.replies.range(key(first)..=key(last)))
+            .map(|(&(.., start), &known)| (start, known))
+            .collect();
+        // The first port that no range met so far decides about.
+        let mut next = Some(first);
+        for (start, known) in met {
+            self.replies.remove(&key(start));
+            if start < first {
+                self.replies.insert(key(start), Replies { last: first - 1, ..known });
+            }
+            if let Some(next) = next.filter(|&next| next < start) {
+                self.replies.insert(key(next), Replies { last: start - 1, ..new });
+            }
+            let shared = Replies { last: known.last.min(last), of: None };
+            self.replies.insert(key(start.max(first)), shared);
+            if known.last > last {
+                self.replies.insert(key(last + 1), known);
+            }
+            next = known.last.checked_add(1);
+        }
+        if let Some(next) = next.filter(|&next| next <= last) {
+            self.replies.insert(key(next), new);
+        }
     }
 
     /// The service of that number.
@@ -102,7 +148,7 @@ impl Services {
 
     /// Whether some service has a server at this address.
     pub fn is_server(&self, address: Ipv6Addr) -> bool {
-        let lowest = (address, Protocol(0), None);
+        let lowest = (address, Protocol(0), 0);
         self.replies.range(lowest..).next().is_some_and(|(&(found, ..), _)| found == address)
     }
 
@@ -113,10 +159,17 @@ impl Services {
         protocol: Protocol,
         port: u16,
     ) -> Option<ReplyMatch> {
-        self.replies
-            .get(&(server, protocol, Some(port)))
-            .or_else(|| self.replies.get(&(server, protocol, None)))
-            .copied()
+        let key = |port| (server, protocol, port);
+        let (_, replies) = self.replies.range(key(0)..=key(port)).next_back()?;
+        if replies.last < port {
+            return None;
+        }
+        Some(match replies.of {
+            Some((service, server, own)) => {
+                ReplyMatch::One { service, server, port: own.unwrap_or(port) }
+            }
+            None => ReplyMatch::Ambiguous,
+        })
     }
 }
 
@@ -149,14 +202,53 @@ mod tests {
     }
 
     #[test]
-    fn a_server_port_in_two_services_is_ambiguous() {
+    fn a_server_port_in_two_services_or_of_two_ports_is_ambiguous() {
         let mut services = Services::default();
         let server = (ServerId(0), Ipv6Addr::LOCALHOST);
-        services.push_reply(server, Protocol::TCP, Some(8080), ServiceId(0), Some(80));
-        let found = |s: &Services| s.find_reply(server.1, Protocol::TCP, 8080);
+        let find = |s: &Services, port| s.find_reply(server.1, Protocol::TCP, port);
+        services.push_reply(server, Protocol::TCP, Some(8080), ServiceId(0), &[80..=80]);
         let one = ReplyMatch::One { service: ServiceId(0), server: ServerId(0), port: 80 };
-        assert_eq!(found(&services), Some(one));
-        services.push_reply(server, Protocol::TCP, Some(8080), ServiceId(1), Some(81));
-        assert_eq!(found(&services), Some(ReplyMatch::Ambiguous));
+        assert_eq!(find(&services, 8080), Some(one));
+        services.push_reply(server, Protocol::TCP, Some(8080), ServiceId(1), &[81..=81]);
+        assert_eq!(find(&services, 8080), Some(ReplyMatch::Ambiguous));
+        services.push_reply(server, Protocol::TCP, Some(9090), ServiceId(2), &[1..=2]);
+        assert_eq!(find(&services, 9090), Some(ReplyMatch::Ambiguous));
+        assert_eq!(find(&services, 80), None);
+        assert!(services.is_server(Ipv6Addr::LOCALHOST));
+        assert!(!services.is_server(Ipv6Addr::UNSPECIFIED));
+    }
+
+    #[test]
+    fn replies_from_overlapping_ranges_agree_with_a_plain_list() {
+        // Every pair and triple of some ranges, in every order, against a map from port to owners.
+        let ranges = [0..=9, 5..=7, 7..=20, 9..=9, 3..=30, 0..=u16::MAX, 65_530..=u16::MAX];
+        let server = (ServerId(0), Ipv6Addr::LOCALHOST);
+        for a in 0..ranges.len() {
+            for b in 0..ranges.len() {
+                for c in 0..ranges.len() {
+                    let mut services = Services::default();
+                    let chosen = [a, b, c];
+                    for (service, &which) in chosen.iter().enumerate() {
+                        let id = ServiceId::from(service);
+                        let ports = &ranges[which..=which];
+                        services.push_reply(server, Protocol::UDP, None, id, ports);
+                    }
+                    for port in (0..40).chain(65_520..=u16::MAX) {
+                        let mut owners = (0..3).filter(|&n| ranges[chosen[n]].contains(&port));
+                        let expected = match (owners.next(), owners.next()) {
+                            (None, _) => None,
+                            (Some(n), None) => Some(ReplyMatch::One {
+                                service: ServiceId::from(n),
+                                server: ServerId(0),
+                                port,
+                            }),
+                            (Some(_), Some(_)) => Some(ReplyMatch::Ambiguous),
+                        };
+                        let found = services.find_reply(server.1, Protocol::UDP, port);
+                        assert_eq!(found, expected, "{chosen:?} {port}");
+                    }
+                }
+            }
+        }
     }
 }
