@@ -109,7 +109,7 @@ impl Fragments {
         if self.orphans.len() >= FRAGMENTS_HELD || siblings >= FRAGMENTS_HELD_EACH {
             return None;
         }
-        let waiting = hold.keep(bytes, offload, orphan, now + FRAGMENT_WAIT_TIME)?;
+        let waiting = hold.keep(bytes, offload, orphan, now + FRAGMENT_WAIT_TIME, None)?;
         self.orphans.push(waiting);
         Some(waiting.id)
     }

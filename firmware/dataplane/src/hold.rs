@@ -44,13 +44,15 @@ impl Default for Hold {
 }
 
 impl Hold {
-    /// Copies a frame in. `None` when the pool is full or the frame larger than a buffer.
+    /// Copies a frame in. One that has waited before keeps its number `again`. `None` when the
+    /// pool is full or the frame larger than a buffer.
     pub fn keep<W>(
         &mut self,
         bytes: &[u8],
         offload: Offload,
         reason: W,
         until: Instant,
+        again: Option<HeldId>,
     ) -> Option<Waiting<W>> {
         if bytes.len() > HOLD_FRAME_OCTETS {
             return None;
@@ -59,9 +61,14 @@ impl Hold {
         let buffer = self.free.pop()?;
         let start = usize::from(buffer) * HOLD_FRAME_OCTETS;
         self.memory[start..start + bytes.len()].copy_from_slice(bytes);
-        let id = HeldId(self.next_id);
-        self.next_id += 1;
+        let id = again.unwrap_or(HeldId(self.next_id));
+        self.next_id += u64::from(again.is_none());
         Some(Waiting { id, reason, until, offload, buffer, length })
+    }
+
+    /// Frees a frame's buffer.
+    pub fn discard<W>(&mut self, waiting: &Waiting<W>) {
+        self.free.push(waiting.buffer);
     }
 
     /// Copies a frame out to the start of `out` and frees its buffer. Returns its length.
@@ -69,7 +76,7 @@ impl Hold {
         let start = usize::from(waiting.buffer) * HOLD_FRAME_OCTETS;
         let length = usize::from(waiting.length).min(out.len());
         out[..length].copy_from_slice(&self.memory[start..start + length]);
-        self.free.push(waiting.buffer);
+        self.discard(waiting);
         length
     }
 }

@@ -136,6 +136,22 @@ impl Output {
         true
     }
 
+    /// Remembers how much is to be sent, for [`Output::rewind`].
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.transmit.len(), self.used)
+    }
+
+    /// Takes back what was to be sent since the mark.
+    pub(crate) fn rewind(&mut self, (transmit, used): (usize, usize)) {
+        self.transmit.truncate(transmit);
+        self.used = used;
+    }
+
+    /// Whether there is room for one more frame of so many octets.
+    pub(crate) fn has_room(&self, octets: usize) -> bool {
+        !self.transmit.is_full() && self.arena.len() - self.used >= octets
+    }
+
     /// Whether the event fitted.
     pub(crate) fn event(&mut self, event: Event) -> bool {
         self.events.try_push(event).is_ok()

@@ -83,6 +83,8 @@ drop_reasons! {
     MartianDestination = "martian_destination",
     /// The source claims to be one of our own addresses.
     SpoofedSource = "spoofed_source",
+    /// A link-local source, and the packet would leave its link (RFC 4291 §2.5.6, RFC 3927 §7).
+    LinkLocalSource = "link_local_source",
     /// An ARP or NDP message that asks for and says nothing of ours.
     NeighborNotOurs = "neighbor_not_ours",
     /// A virtual address of ours, and no service there takes this packet.

@@ -20,6 +20,8 @@ pub struct NextHop {
     pub service: Option<ServiceId>,
     /// For the verdict.
     pub server: Option<ServerId>,
+    /// The frame is one of the node's own packets, not a received one.
+    pub originated: bool,
 }
 
 /// The frames that wait for neighbors, oldest first.
@@ -35,7 +37,17 @@ impl Default for NeighborQueue {
 }
 
 impl NeighborQueue {
-    /// Keeps a frame. `None` when there is no room, in all or for this neighbor.
+    /// The oldest frame for a neighbor that has as many as it may: it makes room for the newest
+    /// (RFC 1122 §2.3.2.2).
+    pub fn take_crowded(&mut self, hop: &NextHop) -> Option<Waiting<NextHop>> {
+        let same =
+            |w: &Waiting<NextHop>| (w.reason.port, w.reason.address) == (hop.port, hop.address);
+        let crowded = self.frames.iter().filter(|w| same(w)).count() >= NEIGHBOUR_WAIT_FRAMES_EACH;
+        if crowded { self.take(same) } else { None }
+    }
+
+    /// Keeps a frame, under its number `again` if it waits for the second time. `None` when there
+    /// is no room.
     pub fn keep(
         &mut self,
         now: Instant,
@@ -43,14 +55,12 @@ impl NeighborQueue {
         bytes: &[u8],
         offload: Offload,
         hop: NextHop,
+        again: Option<HeldId>,
     ) -> Option<HeldId> {
-        let waiting =
-            |w: &&Waiting<NextHop>| (w.reason.port, w.reason.address) == (hop.port, hop.address);
-        let mine = self.frames.iter().filter(waiting).count();
-        if mine >= NEIGHBOUR_WAIT_FRAMES_EACH || self.frames.len() >= NEIGHBOUR_WAIT_FRAMES {
+        if self.frames.len() >= NEIGHBOUR_WAIT_FRAMES {
             return None;
         }
-        let waiting = hold.keep(bytes, offload, hop, now + NEIGHBOUR_WAIT_TIME)?;
+        let waiting = hold.keep(bytes, offload, hop, now + NEIGHBOUR_WAIT_TIME, again)?;
         self.frames.push(waiting);
         Some(waiting.id)
     }

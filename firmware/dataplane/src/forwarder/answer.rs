@@ -38,7 +38,7 @@ impl Forwarder {
                 let transmit = Transmit { port: pass.id, source, offload: *offload };
                 pass.out.transmit.try_push(transmit).is_ok()
             }
-            Origin::Scratch => {
+            Origin::Held(_) => {
                 pass.out.generate_with(pass.id, |out| emit::copy(out, &bytes[..end], *offload))
             }
         };
@@ -59,10 +59,12 @@ impl Forwarder {
         if !icmp::may_answer(bytes, headers) {
             return Verdict::Drop(reason);
         }
-        // RFC 1812 §4.3.2.4: from the address of the port the packet came in by.
-        let own = match ip.version {
-            Version::V4 => pass.port.ipv4.map(IpAddr::V4),
-            Version::V6 => pass.port.ipv6.map(IpAddr::V6),
+        let own = match (kind, ip.version) {
+            // As a host, from the address that was spoken to (RFC 4443 §2.2 (a)).
+            (ErrorKind::PortUnreachable, _) => Some(unmapped(ip.destination)),
+            // As a router, from the address of the port it came in by (RFC 1812 §4.3.2.4).
+            (_, Version::V4) => pass.port.ipv4.map(IpAddr::V4),
+            (_, Version::V6) => pass.port.ipv6.map(IpAddr::V6),
         };
         let Some(source) = own.or_else(|| self.vip_there(pass, ip)) else {
             return Verdict::Drop(reason);

@@ -5,6 +5,7 @@ use packet::headers::{Headers, Ip, Tcp, TcpFlags, Transport};
 use packet::icmp;
 use packet::rewrite::{Endpoint, Translation};
 
+use super::classify::is_link_local;
 use super::{Forwarder, Pass, Path};
 use crate::flow::{Direction, Effect, Inserted, Record, State, track};
 use crate::tables::{ReplyMatch, Server, Tables};
@@ -72,7 +73,7 @@ impl Forwarder {
         vip: VipId,
     ) -> Verdict {
         let Some(key) = ip.flow_key() else {
-            return match ip.transport {
+            let verdict = match ip.transport {
                 Transport::Icmp(_) if icmp::is_echo_request(ip) && ip.fragment.is_none() => {
                     self.echo(pass, bytes, offload, headers, ip)
                 }
@@ -84,6 +85,8 @@ impl Forwarder {
                     Verdict::Drop(DropReason::NoService)
                 }
             };
+            self.note_refused_fragment(pass, ip, verdict);
+            return verdict;
         };
         let verdict = match pass.tables.services.find(vip, key.protocol, key.destination_port) {
             Some(found) => self.begin(pass, bytes, offload, headers, ip, &key, found.service),
@@ -109,6 +112,9 @@ impl Forwarder {
             && !may_begin(tcp)
         {
             return Verdict::Drop(DropReason::NoFlow);
+        }
+        if is_link_local(ip.source) {
+            return Verdict::Drop(DropReason::LinkLocalSource);
         }
         for attempt in 0..ATTEMPTS {
             let Some(server) = pass.tables.choose(service, key, attempt) else {

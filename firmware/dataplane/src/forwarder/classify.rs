@@ -64,7 +64,10 @@ impl Forwarder {
         if group || is_group(ip.destination) {
             return Verdict::Drop(DropReason::GroupDestination);
         }
-        if pass.tables.addresses.get(ANYWHERE, ip.source).is_some() {
+        // Ours anywhere, or everyone's here (RFC 1122 §3.2.1.3).
+        if pass.tables.addresses.get(ANYWHERE, ip.source).is_some()
+            || pass.tables.role(pass.port, ip.source).is_some()
+        {
             return Verdict::Drop(DropReason::SpoofedSource);
         }
         if let Some(Role::Broadcast) = pass.tables.role(pass.port, ip.destination) {
@@ -119,6 +122,9 @@ impl Forwarder {
         if let Some(verdict) = self.icmp_error(pass, bytes, offload, headers, ip) {
             return verdict;
         }
+        if is_link_local(ip.source) {
+            return Verdict::Drop(DropReason::LinkLocalSource);
+        }
         if let Some(verdict) = self.forgotten_reply(pass, bytes, offload, headers, ip) {
             return verdict;
         }
@@ -138,6 +144,10 @@ impl Forwarder {
         ip: &Ip,
     ) -> Verdict {
         let verdict = match pass.tables.routes.find(ip.destination) {
+            // A directed broadcast (RFC 2644 §2).
+            Some(hop) if pass.tables.addresses.get(hop.network.0, hop.next).is_some() => {
+                Verdict::Drop(DropReason::GroupDestination)
+            }
             Some(hop) if pass.tables.routes_between(pass.port.network, hop.network) => {
                 self.send(pass, bytes, offload, headers, ip, &Path::TRANSIT, hop)
             }
@@ -162,16 +172,22 @@ fn is_group(address: Ipv6Addr) -> bool {
     }
 }
 
+/// Valid on one link only.
+pub(super) fn is_link_local(address: Ipv6Addr) -> bool {
+    match address.to_ipv4_mapped() {
+        Some(v4) => v4.is_link_local(),
+        None => address.is_unicast_link_local(),
+    }
+}
+
 /// Not to be forwarded to (RFC 1812 §5.3.7, RFC 4291 §2.5.3 and §2.5.6).
 fn is_martian(address: Ipv6Addr) -> bool {
     match address.to_ipv4_mapped() {
         Some(v4) => {
             let first = v4.octets()[0];
-            first == 0 || v4.is_loopback() || first >= 240 || v4.is_link_local()
+            first == 0 || v4.is_loopback() || first >= 240 || is_link_local(address)
         }
-        None => {
-            address.is_unspecified() || address.is_loopback() || address.is_unicast_link_local()
-        }
+        None => address.is_unspecified() || address.is_loopback() || is_link_local(address),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The last steps of a forwarded packet: TTL, MTU, next hop, new addresses, Ethernet.
 
-use base::{Gso, Offload};
-use packet::headers::{Headers, Ip, Version};
+use base::{Gso, Instant, Offload, PortId};
+use packet::headers::{self, Body, ETHERNET_LENGTH, Headers, Ip, Version};
 use packet::icmp::ErrorKind;
 use packet::{checksum, rewrite, segment};
 
 use super::{Forwarder, Origin, Pass, Path, datagram_end, wire_size};
-use crate::output::{Source, Transmit};
+use crate::output::{Output, Source, Transmit};
 use crate::tables::Hop;
-use crate::verdict::{DropReason, Event, Verdict};
+use crate::verdict::{DropReason, Event, HeldId, Verdict};
 use crate::waiting::NextHop;
 
 impl Forwarder {
@@ -83,64 +83,50 @@ impl Forwarder {
         if neighbor.is_none() {
             return self.wait_for_neighbor(pass, bytes, *offload, ip, path, hop);
         }
-        if wire_size(bytes, ip, offload) > port.mtu {
-            return self.cut(pass, bytes, offload, ip, path, hop);
+        self.leave(pass, bytes, offload, ip, hop.port, path.verdict())
+    }
+
+    /// Sends a frame that has all its addresses by `port`, in pieces if it must be. `verdict` if
+    /// that succeeds.
+    #[inline]
+    pub(super) fn leave(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        ip: &Ip,
+        port: PortId,
+        verdict: Verdict,
+    ) -> Verdict {
+        let Some(mtu) = pass.tables.port(port).map(|port| port.mtu) else {
+            return Verdict::Drop(DropReason::PortDown);
+        };
+        if wire_size(bytes, ip, offload) > mtu {
+            let mark = pass.out.mark();
+            return match cut(pass, bytes, offload, port, mtu) {
+                Ok(()) => {
+                    self.counters.fragmented += 1;
+                    verdict
+                }
+                Err(reason) => {
+                    pass.out.rewind(mark);
+                    Verdict::Drop(reason)
+                }
+            };
         }
         let end = datagram_end(ip, bytes);
         let sent = match pass.origin {
             Origin::Received(index) => {
                 #[expect(clippy::cast_possible_truncation, reason = "a frame is below 4 GiB")]
                 let source = Source::Received { index, length: end as u32 };
-                let transmit = Transmit { port: hop.port, source, offload: *offload };
+                let transmit = Transmit { port, source, offload: *offload };
                 pass.out.transmit.try_push(transmit).is_ok()
             }
-            Origin::Scratch => {
-                pass.out.generate_with(hop.port, |out| copy(out, &bytes[..end], *offload))
+            Origin::Held(_) => {
+                pass.out.generate_with(port, |out| copy(out, &bytes[..end], *offload))
             }
         };
-        if sent { path.verdict() } else { Verdict::Drop(DropReason::OutputFull) }
-    }
-
-    /// Cuts a packet that may be cut into pieces that fit the port's MTU (RFC 791 §3.2).
-    fn cut(
-        &mut self,
-        pass: &mut Pass<'_>,
-        bytes: &mut [u8],
-        offload: &mut Offload,
-        ip: &Ip,
-        path: &Path,
-        hop: Hop,
-    ) -> Verdict {
-        let Some(mtu) = pass.tables.port(hop.port).map(|port| port.mtu) else {
-            return Verdict::Drop(DropReason::PortDown);
-        };
-        self.counters.fragmented += 1;
-        if offload.gso == Gso::None {
-            checksum::complete(bytes, offload);
-            let end = datagram_end(ip, bytes);
-            return match pieces(pass, &bytes[..end], ip, mtu, hop) {
-                true => path.verdict(),
-                false => Verdict::Drop(DropReason::OutputFull),
-            };
-        }
-        // A large frame from a local peer: first the segments its sender meant, then each cut.
-        let mut segment_bytes = [0; SEGMENT_OCTETS];
-        for index in 0.. {
-            let Some(length) = segment::segment(&mut segment_bytes, bytes, ip, offload, index)
-            else {
-                break;
-            };
-            let Ok(headers) = packet::headers::parse(&segment_bytes[..length]) else {
-                return Verdict::Drop(DropReason::OutputFull);
-            };
-            let packet::headers::Body::Ip(ip) = headers.body else {
-                return Verdict::Drop(DropReason::OutputFull);
-            };
-            if !pieces(pass, &segment_bytes[..length], &ip, mtu, hop) {
-                return Verdict::Drop(DropReason::OutputFull);
-            }
-        }
-        path.verdict()
+        if sent { verdict } else { Verdict::Drop(DropReason::OutputFull) }
     }
 
     fn wait_for_neighbor(
@@ -158,9 +144,29 @@ impl Forwarder {
             address: hop.next,
             service: path.owner.map(|(service, _)| service),
             server: path.owner.map(|(_, server)| server),
+            originated: false,
         };
         let bytes = &bytes[..datagram_end(ip, bytes)];
-        match self.neighbors.keep(pass.now, &mut self.hold, bytes, offload, next) {
+        self.hold_for_neighbor(pass.now, pass.out, bytes, offload, next, pass.origin.held())
+    }
+
+    /// Keeps a frame until its next hop is known; of many for one neighbor the newest.
+    pub(super) fn hold_for_neighbor(
+        &mut self,
+        now: Instant,
+        out: &mut Output,
+        bytes: &[u8],
+        offload: Offload,
+        hop: NextHop,
+        again: Option<HeldId>,
+    ) -> Verdict {
+        if !out.resolved.is_full()
+            && let Some(oldest) = self.neighbors.take_crowded(&hop)
+        {
+            self.hold.discard(&oldest);
+            self.resolve(out, &oldest, Verdict::Drop(DropReason::HoldFull));
+        }
+        match self.neighbors.keep(now, &mut self.hold, bytes, offload, hop, again) {
             Some(id) => Verdict::Held(id),
             None => Verdict::Drop(DropReason::HoldFull),
         }
@@ -170,21 +176,67 @@ impl Forwarder {
 /// The largest segment that is cut further on the stack: a jumbo frame.
 const SEGMENT_OCTETS: usize = 9_216;
 
-fn pieces(pass: &mut Pass<'_>, bytes: &[u8], ip: &Ip, mtu: u32, hop: Hop) -> bool {
-    let mut any = false;
+/// Cuts a packet that may be cut into pieces that fit `mtu` (RFC 791 §3.2). After an error the
+/// caller takes back what was to be sent.
+#[cold]
+fn cut(
+    pass: &mut Pass<'_>,
+    bytes: &mut [u8],
+    offload: &mut Offload,
+    port: PortId,
+    mtu: u32,
+) -> Result<(), DropReason> {
+    // The addresses have changed since the packet was parsed, and sums cover them.
+    let ip = reparse(bytes)?;
+    if offload.gso == Gso::None {
+        checksum::complete(bytes, offload);
+        let end = datagram_end(&ip, bytes);
+        return pieces(pass, &bytes[..end], &ip, port, mtu);
+    }
+    // A large frame from a local peer: first the segments its sender meant, then each cut.
+    let mut segment_bytes = [0; SEGMENT_OCTETS];
     for index in 0.. {
-        let mut past_end = false;
-        let sent = pass.out.generate(hop.port, |out| {
-            let length = segment::fragment(out, bytes, ip, mtu, index);
-            past_end = length.is_none();
-            length
+        let Some(length) = segment::segment(&mut segment_bytes, bytes, &ip, offload, index) else {
+            // Not even one: a segment larger than any wire's, or an offload header that lies.
+            return if index > 0 { Ok(()) } else { Err(DropReason::TooBig) };
+        };
+        let segment = &segment_bytes[..length];
+        pieces(pass, segment, &reparse(segment)?, port, mtu)?;
+    }
+    Ok(())
+}
+
+fn reparse(bytes: &[u8]) -> Result<Ip, DropReason> {
+    match headers::parse(bytes).map_err(DropReason::Malformed)?.body {
+        Body::Ip(ip) => Ok(ip),
+        Body::Arp | Body::Other(_) => Err(DropReason::UnknownEthertype),
+    }
+}
+
+fn pieces(
+    pass: &mut Pass<'_>,
+    bytes: &[u8],
+    ip: &Ip,
+    port: PortId,
+    mtu: u32,
+) -> Result<(), DropReason> {
+    let mut left = ip.payload_length() as usize;
+    for index in 0.. {
+        let sent = pass.out.generate(port, |out| {
+            let length = segment::fragment(out, bytes, ip, mtu, index)?;
+            let header = usize::from(out[ETHERNET_LENGTH] & 0xf) * 4;
+            left = left.saturating_sub(length - ETHERNET_LENGTH - header);
+            Some(length)
         });
         if !sent {
-            return any && past_end;
+            let room = pass.out.has_room(mtu as usize + ETHERNET_LENGTH);
+            return Err(if room { DropReason::TooBig } else { DropReason::OutputFull });
         }
-        any = true;
+        if left == 0 {
+            break;
+        }
     }
-    any
+    Ok(())
 }
 
 /// Copies a frame into `out`.

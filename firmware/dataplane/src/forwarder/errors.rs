@@ -6,6 +6,7 @@ use packet::headers::{Headers, Ip};
 use packet::icmp::{self, OuterTranslation, Quoted};
 use packet::rewrite::{Endpoint, Translation};
 
+use super::classify::is_link_local;
 use super::{Forwarder, Pass, Path};
 use crate::flow::Direction;
 use crate::verdict::{DropReason, Verdict};
@@ -29,6 +30,12 @@ impl Forwarder {
             Err(why) => return Some(Verdict::Drop(DropReason::Malformed(why))),
         };
         let key = answer_key(&quoted)?;
+        // An error is for whoever sent the quoted packet. One for anybody else is forged, and
+        // following the flow would carry it where its sender could not.
+        if quoted.source != ip.destination {
+            let known = self.flows.find(&key, self.flows.hash(&key), pass.tables).is_some();
+            return known.then_some(Verdict::Drop(DropReason::NoFlow));
+        }
         let hash = self.flows.hash(&key);
         let Some((slot, direction)) = self.flows.find(&key, hash, pass.tables) else {
             let ours = pass.tables.services.is_server(quoted.destination)
@@ -75,6 +82,9 @@ impl Forwarder {
                 Translation { source: None, destination: Some(virtual_end) },
             ),
         };
+        if outer.source.is_none() && is_link_local(ip.source) {
+            return Verdict::Drop(DropReason::LinkLocalSource);
+        }
         let destination = outer.destination.unwrap_or(ip.destination);
         let Some(hop) = pass.tables.routes.find(destination) else {
             return Verdict::Drop(DropReason::NoRoute);

@@ -3,7 +3,7 @@
 use base::Offload;
 use packet::headers::{Headers, Ip, Transport};
 
-use super::{Forwarder, Origin, Pass, Path};
+use super::{Forwarder, Pass, Path};
 use crate::fragments::{DatagramKey, Fate, Orphan};
 use crate::verdict::{DropReason, Verdict};
 
@@ -64,7 +64,7 @@ impl Forwarder {
             }
             Some(Fate::Follow(path)) => self.pass_on(pass, bytes, offload, headers, ip, &path),
             Some(Fate::Drop(reason)) => Verdict::Drop(reason),
-            None if pass.origin == Origin::Scratch => Verdict::Drop(DropReason::FragmentTimeout),
+            None if pass.origin.held().is_some() => Verdict::Drop(DropReason::FragmentTimeout),
             None => {
                 let orphan = Orphan { key, port: pass.id };
                 let hold = &mut self.hold;

@@ -27,7 +27,7 @@ use crate::fragments::Fragments;
 use crate::hold::Hold;
 use crate::output::Output;
 use crate::tables::{Port, Tables};
-use crate::verdict::{DropReason, Event, Verdict};
+use crate::verdict::{DropReason, Event, HeldId, Verdict};
 use crate::waiting::NeighborQueue;
 
 /// How much a forwarder can hold. Fixed at the start; the memory there is decides it.
@@ -91,8 +91,17 @@ struct Pass<'a> {
 enum Origin {
     /// In the burst, at this index.
     Received(u16),
-    /// In the scratch buffer: it must be copied out to be sent.
-    Scratch,
+    /// In the scratch buffer, after a wait under this number: it must be copied out to be sent.
+    Held(HeldId),
+}
+
+impl Origin {
+    const fn held(self) -> Option<HeldId> {
+        match self {
+            Self::Received(_) => None,
+            Self::Held(id) => Some(id),
+        }
+    }
 }
 
 /// How the packets of a flow are changed, and to whom they are counted.

@@ -60,11 +60,14 @@ impl Forwarder {
             };
         }
         self.event(out, Event::NeighborMissing { port: hop.port, address: hop.next });
-        let next = NextHop { port: hop.port, address: hop.next, service: None, server: None };
-        match self.neighbors.keep(now, &mut self.hold, bytes, Offload::NONE, next) {
-            Some(id) => Verdict::Held(id),
-            None => Verdict::Drop(DropReason::HoldFull),
-        }
+        let next = NextHop {
+            port: hop.port,
+            address: hop.next,
+            service: None,
+            server: None,
+            originated: true,
+        };
+        self.hold_for_neighbor(now, out, bytes, Offload::NONE, next, None)
     }
 }
 

@@ -1,14 +1,18 @@
 //! What time and new tables bring about: waiting frames go on, idle flows end.
 
-use base::{Frame, Instant, Offload};
+use base::{Frame, Instant, Mac, Offload};
 use core::time::Duration;
 
 use model::limits::{EXPIRY_ROUND, EXPIRY_STEP, RELEASES_PER_CALL};
+use packet::headers::{self, Body, Headers};
+use packet::rewrite;
 
-use super::{Forwarder, Origin, Parsed, Pass, emit};
+use super::{Forwarder, Origin, Parsed, Pass};
+use crate::hold::Waiting;
 use crate::output::Output;
 use crate::tables::Tables;
 use crate::verdict::{DropReason, HeldId, Verdict};
+use crate::waiting::NextHop;
 
 impl Forwarder {
     /// To be called when [`Forwarder::next_deadline`] has come or tables have changed and no
@@ -68,26 +72,47 @@ impl Forwarder {
             else {
                 return;
             };
-            let mut bytes = core::mem::take(&mut self.scratch);
-            let length = self.hold.release(&waiting, &mut bytes);
-            let hop = waiting.reason;
-            let verdict = match known(hop.port, hop.address) {
-                Some(mac) => {
-                    bytes[..6].copy_from_slice(&mac.0);
-                    let frame = &bytes[..length];
-                    let build = |out: &mut [u8]| emit::copy(out, frame, waiting.offload);
-                    match out.generate_with(hop.port, build) {
-                        true => Verdict::Forward { service: hop.service, server: hop.server },
-                        false => Verdict::Drop(DropReason::OutputFull),
-                    }
+            let verdict = match known(waiting.reason.port, waiting.reason.address) {
+                Some(mac) => self.depart_late(now, tables, out, &waiting, mac),
+                None => {
+                    self.hold.discard(&waiting);
+                    Verdict::Drop(DropReason::NoNeighbor)
                 }
-                None => Verdict::Drop(DropReason::NoNeighbor),
             };
-            self.scratch = bytes;
-            self.resolve(out, waiting.id, verdict);
+            self.resolve(out, &waiting, verdict);
         }
         // More are due: look again at the next call.
         self.generation = self.generation.wrapping_sub(1);
+    }
+
+    /// Sends a frame that waited for its neighbor, by the port as it is now.
+    fn depart_late(
+        &mut self,
+        now: Instant,
+        tables: &Tables,
+        out: &mut Output,
+        waiting: &Waiting<NextHop>,
+        mac: Mac,
+    ) -> Verdict {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let length = self.hold.release(waiting, &mut scratch);
+        let bytes = &mut scratch[..length];
+        let NextHop { port: id, service, server, originated, .. } = waiting.reason;
+        let sent = if originated { Verdict::Answer } else { Verdict::Forward { service, server } };
+        let verdict = match (tables.port(id).filter(|port| port.up), headers::parse(bytes)) {
+            (Some(port), Ok(Headers { body: Body::Ip(ip), .. })) => {
+                rewrite::set_ethernet(bytes, mac, port.mac);
+                let origin = Origin::Held(waiting.id);
+                let mut pass = Pass { now, tables, id, port, origin, out };
+                let mut offload = waiting.offload;
+                self.leave(&mut pass, bytes, &mut offload, &ip, id, sent)
+            }
+            (Some(_), Ok(_)) => Verdict::Drop(DropReason::UnknownEthertype),
+            (Some(_), Err(why)) => Verdict::Drop(DropReason::Malformed(why)),
+            (None, _) => Verdict::Drop(DropReason::PortDown),
+        };
+        self.scratch = scratch;
+        verdict
     }
 
     /// Sends fragments whose first has come; gives up what has waited too long.
@@ -110,7 +135,7 @@ impl Forwarder {
             let verdict = match tables.port(waiting.reason.port) {
                 Some(port) => {
                     let id = waiting.reason.port;
-                    let origin = Origin::Scratch;
+                    let origin = Origin::Held(waiting.id);
                     let mut pass = Pass { now, tables, id, port, origin, out };
                     let mut frame = Frame { bytes: &mut bytes[..length], offload: waiting.offload };
                     self.again(&mut pass, &mut frame)
@@ -118,7 +143,9 @@ impl Forwarder {
                 None => Verdict::Drop(DropReason::PortDown),
             };
             self.scratch = bytes;
-            self.resolve(out, waiting.id, verdict);
+            if !matches!(verdict, Verdict::Held(_)) {
+                self.decide(out, waiting.id, verdict);
+            }
         }
         self.first_fragment_seen = true;
     }
@@ -129,8 +156,25 @@ impl Forwarder {
         self.handle(pass, frame.bytes, &mut offload, &parsed)
     }
 
-    /// Gives the final verdict on a held frame.
-    fn resolve(&mut self, out: &mut Output, id: HeldId, verdict: Verdict) {
+    /// Gives the final verdict on a frame that waited for a neighbor. The node's own packets were
+    /// never received: only their loss is counted.
+    pub(super) fn resolve(
+        &mut self,
+        out: &mut Output,
+        waiting: &Waiting<NextHop>,
+        verdict: Verdict,
+    ) {
+        if waiting.reason.originated {
+            if let Verdict::Drop(reason) = verdict {
+                self.counters.drops[reason.index()] += 1;
+            }
+            return;
+        }
+        self.decide(out, waiting.id, verdict);
+    }
+
+    /// Gives the final verdict on a frame that was received and waited.
+    fn decide(&mut self, out: &mut Output, id: HeldId, verdict: Verdict) {
         self.counters.count(verdict);
         // Room was checked before the frame was taken.
         let _ = out.resolved.try_push((id, verdict));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::address::mapped;
-use base::{Frame, Instant, NetworkId, Offload, ServerId};
+use base::{Frame, Instant, Offload, ServerId};
 use dataplane::tables::{AddressTable, Tables};
 use dataplane::{Capacity, Event, Forwarder, HeldId, Output, OwnTarget, Source, Verdict};
 use model::Config;
@@ -72,11 +72,8 @@ impl Lab {
         let config = Config::parse(CONFIG).expect("a legal document");
         let plan = Plan::new(config.clone(), "n1", SEED).expect("n1 is a node of it");
         let attached = [OUTSIDE, INSIDE].map(|mac| Attached { mac, mtu: 1_500, up: true });
-        let capacity = Capacity {
-            flows,
-            services: config.services.len(),
-            servers: plan.members().len(),
-        };
+        let capacity =
+            Capacity { flows, services: config.services.len(), servers: plan.members().len() };
         let mut neighbors = BTreeMap::new();
         for (port, address) in plan.next_hops() {
             let mac = if port == Port::Outside.id() { ROUTER } else { mac_of(address) };
@@ -283,12 +280,6 @@ impl Lab {
         let counters = self.forwarder.counters();
         let mut all = counters.named().chain(counters.named_drops());
         all.find(|(known, _)| *known == name).expect("a counter of that name").1
-    }
-
-    /// The number of a network.
-    pub fn network(&self, name: &str) -> NetworkId {
-        let networks = &self.config.networks;
-        networks.iter().position(|n| n.name == name).expect("a network").into()
     }
 
     /// Now.

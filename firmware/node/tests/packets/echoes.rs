@@ -69,7 +69,11 @@ fn nothing_sent_to_many_is_answered() {
         row("all hosts", to(Mac([1, 0, 0x5e, 0, 0, 1]), "224.0.0.1"), refused),
         row("our address in a broadcast frame", to(Mac::BROADCAST, "192.0.2.80"), refused),
         row("all nodes", to6(Mac([0x33, 0x33, 0, 0, 0, 1]), "ff02::1"), refused),
-        row("our address in a multicast frame", to6(Mac([0x33, 0x33, 0, 0, 0, 1]), "2001:db8:1::80"), refused),
+        row(
+            "our address in a multicast frame",
+            to6(Mac([0x33, 0x33, 0, 0, 0, 1]), "2001:db8:1::80"),
+            refused,
+        ),
     ]);
 }
 
@@ -81,10 +85,22 @@ fn only_sound_requests_are_answered() {
     let forged = |source: &str| outside(&echo(source, "192.0.2.80", false));
     check(vec![
         row("a wrong checksum", broken, "drop bad_checksum"),
-        row("a reply that nobody asked for", outside(&echo(CLIENT, "192.0.2.80", true)), "drop no_service"),
+        row(
+            "a reply that nobody asked for",
+            outside(&echo(CLIENT, "192.0.2.80", true)),
+            "drop no_service",
+        ),
         row("in the name of our own address", forged("192.0.2.11"), "drop spoofed_source"),
-        row("in the name of another side's address of ours", forged("10.0.0.2"), "drop spoofed_source"),
+        row(
+            "in the name of another side's address of ours",
+            forged("10.0.0.2"),
+            "drop spoofed_source",
+        ),
         row("in the name of the subnet's broadcast", forged("192.0.2.255"), "drop spoofed_source"),
-        row("a reply to us is the host stack's", outside(&echo(CLIENT, "192.0.2.11", true)), "own faces"),
+        row(
+            "a reply to us is the host stack's",
+            outside(&echo(CLIENT, "192.0.2.11", true)),
+            "own faces",
+        ),
     ]);
 }

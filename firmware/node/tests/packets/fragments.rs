@@ -132,7 +132,10 @@ fn pieces_whose_first_never_comes_are_dropped_after_two_seconds() {
     lab.wait(Duration::from_millis(1_900));
     assert_eq!((lab.waiting(), lab.resolved.len()), (1, 0));
     assert!(lab.wait(Duration::from_millis(100)).sent.is_empty());
-    assert_eq!((lab.waiting(), lab.resolved.as_slice()), (0, ["drop fragment_timeout".into()].as_slice()));
+    assert_eq!(
+        (lab.waiting(), lab.resolved.as_slice()),
+        (0, ["drop fragment_timeout".into()].as_slice())
+    );
 }
 
 #[test]
@@ -190,7 +193,8 @@ fn a_datagrams_number_is_forgotten_after_fifteen_seconds() {
 fn strangers_pieces_fill_no_more_than_their_room() {
     let mut lab = Lab::new();
     // One datagram: 64 pieces.
-    let many = fragments(&outside(&may_be_cut(udp(CLIENT, "192.0.2.80:53", &[1; 3_000]))).bytes, 24, 9);
+    let many =
+        fragments(&outside(&may_be_cut(udp(CLIENT, "192.0.2.80:53", &[1; 3_000]))).bytes, 24, 9);
     let verdicts: Vec<_> = many[1..100]
         .iter()
         .map(|bytes| lab.receive(&Wire::raw(Port::Outside, bytes.clone())).verdict)
@@ -216,7 +220,8 @@ fn hostile_fragments_are_refused() {
     beyond[20..22].copy_from_slice(&[0x1f, 0xff]);
     let mut beyond = Wire::raw(Port::Outside, beyond);
     seal(&mut beyond.bytes);
-    let mut overlap = cut(&outside(&may_be_cut(tcp(CLIENT, "192.0.2.80:80", ACK, &DATA))), 3)[1].clone();
+    let mut overlap =
+        cut(&outside(&may_be_cut(tcp(CLIENT, "192.0.2.80:80", ACK, &DATA))), 3)[1].clone();
     overlap.bytes[20..22].copy_from_slice(&[0x20, 1]);
     seal(&mut overlap.bytes);
     let row = |name, frame, verdict| Case { name, given: vec![], frame, verdict, out: vec![] };

@@ -2,9 +2,7 @@
 
 use fixtures::{ACK, Packet, SYN, fragments};
 
-use crate::common::{
-    CLIENT, CLIENT6, Lab, Port, inside, outside, to_inside, to_outside,
-};
+use crate::common::{CLIENT, CLIENT6, Lab, Port, inside, outside, to_inside, to_outside};
 use crate::table::{Case, Step, back, check, hop, may_be_cut, our_error, tcp, udp};
 
 fn with_ttl(packet: Packet, ttl: u8) -> Packet {

@@ -60,8 +60,7 @@ fn an_error_about_a_request_reaches_the_client_and_quotes_what_it_sent() {
     let mut cases = vec![];
     for (make, client, vip, server, verdict) in FLOWS {
         for (fault, octets) in [(UNREACHABLE, 8), (UNREACHABLE, 999), (TOO_BIG, 20), (EXPIRED, 8)] {
-            let (server_ip, vip_ip, client_ip) =
-                (address(server), address(vip), address(client));
+            let (server_ip, vip_ip, client_ip) = (address(server), address(vip), address(client));
             let seen = error(&server_ip, &client_ip, &fault, &hop(make(client, server)), octets);
             let sent = error(&vip_ip, &client_ip, &fault, &hop(make(client, vip)), octets);
             cases.push(Case {

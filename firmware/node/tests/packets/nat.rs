@@ -199,9 +199,7 @@ fn what_the_wire_adds_or_lacks_does_not_matter() {
                 frame
             },
             verdict: "forward dns/d1",
-            out: vec![to_inside(&hop(
-                udp(CLIENT, "10.0.0.12:5353", b"q").without_checksum(),
-            ))],
+            out: vec![to_inside(&hop(udp(CLIENT, "10.0.0.12:5353", b"q").without_checksum()))],
         },
     ]);
 }

@@ -78,7 +78,12 @@ fn arp_requests_for_our_addresses_are_answered_where_they_live() {
         ignored("for an address of our other side", inside, "10.0.0.11", "192.0.2.80"),
         ignored("for the broadcast address", outside, "192.0.2.1", "192.0.2.255"),
         ignored("an announcement of someone else", outside, "192.0.2.50", "192.0.2.50"),
-        ignored("an announcement of our address is no question", outside, "192.0.2.80", "192.0.2.80"),
+        ignored(
+            "an announcement of our address is no question",
+            outside,
+            "192.0.2.80",
+            "192.0.2.80",
+        ),
     ]);
 }
 
@@ -171,7 +176,7 @@ fn solicitations_for_our_addresses_are_answered_where_they_live() {
 
 #[test]
 fn neighbor_discovery_from_beyond_the_link_or_damaged_is_dropped() {
-    let with = |change: fn(&mut Packet)| {
+    let with = |change: &dyn Fn(&mut Packet)| {
         let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
         message.extend(v6("2001:db8:1::80").octets());
         message.extend([1, 1]);
@@ -186,18 +191,18 @@ fn neighbor_discovery_from_beyond_the_link_or_damaged_is_dropped() {
             change(message);
         }
     };
-    let mut broken = with(|_| {});
+    let mut broken = with(&|_| {});
     broken.bytes[80] ^= 1;
     let row = |name, frame| {
-        let verdict = "drop bad_ndp";
+        let verdict = "drop bad_neighbor_discovery";
         Case { name, given: vec![], frame, verdict, out: vec![] }
     };
     check(vec![
-        row("a hop limit below 255 (RFC 4861 §7.1.1)", with(|p| p.ttl = 254)),
-        row("a code that is not 0", with(|p| message(p, |m| m[1] = 1))),
-        row("an option of no length", with(|p| message(p, |m| m[25] = 0))),
-        row("an option past the end", with(|p| message(p, |m| m[25] = 2))),
-        row("a group for a target", with(|p| message(p, |m| m[8] = 0xff))),
+        row("a hop limit below 255 (RFC 4861 §7.1.1)", with(&|p| p.ttl = 254)),
+        row("a code that is not 0", with(&|p| message(p, |m| m[1] = 1))),
+        row("an option of no length", with(&|p| message(p, |m| m[25] = 0))),
+        row("an option past the end", with(&|p| message(p, |m| m[25] = 2))),
+        row("a group for a target", with(&|p| message(p, |m| m[8] = 0xff))),
         Case { verdict: "drop bad_checksum", ..row("a wrong checksum", broken) },
     ]);
 }

@@ -62,7 +62,11 @@ fn the_ethernet_header_decides_first() {
             "drop group_source_mac",
         ),
         dropped("neither ARP nor IP", changed(|b| b[12..14].fill(0x88)), "drop unknown_ethertype"),
-        dropped("spanning tree", changed(|b| b[12..14].copy_from_slice(&[0, 38])), "drop unknown_ethertype"),
+        dropped(
+            "spanning tree",
+            changed(|b| b[12..14].copy_from_slice(&[0, 38])),
+            "drop unknown_ethertype",
+        ),
         dropped("no Ethernet header", changed(|b| b.truncate(13)), "drop frame_too_short"),
         dropped("nothing at all", changed(|b| b.clear()), "drop frame_too_short"),
     ]);
@@ -94,12 +98,18 @@ fn damaged_headers_are_refused() {
             outside(&syn().with_options(&[131, 7, 4, 10, 0, 0, 1])),
             "drop source_route",
         ),
-        dropped("an option past the header", outside(&syn().with_options(&[7, 40, 4])), "drop bad_options"),
+        dropped(
+            "an option past the header",
+            outside(&syn().with_options(&[7, 40, 4])),
+            "drop bad_options",
+        ),
         dropped(
             "too many extension headers",
-            outside(&(0..9).fold(udp(CLIENT6, "[2001:db8:1::80]:53", b"q"), |p, _| {
-                p.with_extension(60, 8)
-            })),
+            outside(
+                &(0..9).fold(udp(CLIENT6, "[2001:db8:1::80]:53", b"q"), |p, _| {
+                    p.with_extension(60, 8)
+                }),
+            ),
             "drop too_many_extension_headers",
         ),
     ]);
@@ -142,11 +152,7 @@ fn nobody_speaks_in_our_name() {
         dropped("our address of the other side", from("10.0.0.1:9", "192.0.2.80:53"), spoofed),
         dropped("to the host stack", from("10.0.0.2:9", "192.0.2.11:514"), spoofed),
         dropped("in transit", inside(&udp("192.0.2.80:9", "203.0.113.1:9", b"")), spoofed),
-        dropped(
-            "over IPv6",
-            from("[fd00::1]:9", "[2001:db8:1::80]:53"),
-            spoofed,
-        ),
+        dropped("over IPv6", from("[fd00::1]:9", "[2001:db8:1::80]:53"), spoofed),
         dropped("the subnet's broadcast asks", from("192.0.2.255:9", "192.0.2.80:53"), spoofed),
     ]);
 }

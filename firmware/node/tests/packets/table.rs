@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use fixtures::{Packet, at};
 use packet::pcap::Writer;
@@ -27,8 +26,6 @@ pub struct Case {
 pub enum Step {
     /// A frame comes; nothing is asked of it.
     Frame(Wire),
-    /// Time passes.
-    Wait(Duration),
     /// The node is changed.
     Do(fn(&mut Lab)),
 }
@@ -37,11 +34,6 @@ impl From<Wire> for Step {
     fn from(wire: Wire) -> Self {
         Self::Frame(wire)
     }
-}
-
-/// Seconds that pass.
-pub const fn seconds(seconds: u64) -> Step {
-    Step::Wait(Duration::from_secs(seconds))
 }
 
 /// Checks every row on a node of its own.
@@ -55,7 +47,6 @@ fn run(row: &Case) -> Result<(), String> {
     for step in &row.given {
         match step {
             Step::Frame(wire) => drop(lab.receive(wire)),
-            Step::Wait(duration) => drop(lab.wait(*duration)),
             Step::Do(change) => change(&mut lab),
         }
     }
