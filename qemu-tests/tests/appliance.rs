@@ -45,6 +45,19 @@ fn ctrl_alt_del_reboots_in_order() {
     assert!(!guest.transcript().contains("Kernel panic"), "{}", guest.transcript());
 }
 
+#[test]
+fn the_console_answers_on_the_serial_line_and_switches_the_box_off() {
+    let scene = Scene::new("console");
+    let (mut guest, _) = scene.boot();
+    guest.type_text("show vips\r").unwrap();
+    let shown = guest.expect("2001:db8:1::80", Limit::ANSWER);
+    let shown = shown.unwrap_or_else(|error| panic!("{error}"));
+    assert!(shown.contains("192.0.2.80"), "{shown}");
+    guest.type_text("poweroff\r").unwrap();
+    let end = guest.wait_for_end(Limit::ANSWER).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(end, End::PowerOff, "{}", guest.transcript());
+}
+
 /// Octets that notice if any is lost, doubled or moved.
 fn pattern(length: usize) -> Vec<u8> {
     (0u32..).flat_map(u32::to_be_bytes).take(length).collect()

@@ -12,7 +12,7 @@ pub mod echo;
 use std::path::PathBuf;
 
 use image::Options;
-use qemu_tests::{Guest, Host, Limit, Machine, Port, Turn, Wire};
+use qemu_tests::{Accelerator, Guest, Host, Limit, Machine, Port, Turn, Wire};
 
 const BOARD: &str = "qemu-x86_64";
 
@@ -53,6 +53,7 @@ impl Scene {
             |mac: &str, tap: &str| Port { mac: mac.to_owned(), wire: Wire::Tap(tap.to_owned()) };
         machine.ports =
             vec![port("52:54:00:00:01:01", "outside"), port("52:54:00:00:01:02", "inside")];
+        machine.accelerator = Accelerator::best(&machine, "boot: serving: ", &turn);
         Self { client: host("client"), servers: host("servers"), machine, place, turn }
     }
 
