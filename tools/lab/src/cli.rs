@@ -3,8 +3,9 @@
 use crate::lifecycle::{self, Plan};
 use crate::place::Place;
 use crate::topology::Counts;
-use crate::{LabError, console, echo, status};
+use crate::{LabError, console, echo, status, traffic};
 use clap::{Args, Subcommand};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -42,6 +43,14 @@ pub enum Verb {
         name: String,
         /// Where to listen
         ports: Vec<u16>,
+    },
+    /// Ask a UDP echo many times and print who answered (the lab starts this itself)
+    #[command(hide = true)]
+    UdpAsk {
+        /// The service
+        service: SocketAddr,
+        /// How often
+        count: usize,
     },
 }
 
@@ -100,6 +109,12 @@ pub fn run(
             0 => println!("nothing was up"),
             removed => println!("removed {removed} namespaces with everything in them"),
         },
+        Verb::UdpAsk { service, count } => {
+            let answers = echo::ask(service, count, traffic::DATAGRAM_PATIENCE)
+                .map_err(LabError::file(Path::new("udp-ask")))?;
+            // A line for each question, an empty one where nobody answered.
+            answers.iter().for_each(|who| println!("{}", who.as_deref().unwrap_or_default()));
+        }
         Verb::UdpEcho { name, ports } => {
             echo::run(&name, &ports).map_err(LabError::file(Path::new("udp-echo")))?;
         }

@@ -199,16 +199,20 @@ pub fn namespaces(place: &Place) -> Result<Vec<String>, LabError> {
 /// # Errors
 /// [`LabError::Command`], [`LabError::TooLate`] where a process survives being killed.
 pub fn remove(place: &Place) -> Result<usize, LabError> {
-    let namespaces = namespaces(place)?;
-    end_processes(&namespaces)?;
-    for namespace in &namespaces {
+    end_processes(place)?;
+    let found = namespaces(place)?;
+    for namespace in &found {
         run("ip", &["netns", "delete", namespace])?;
     }
-    Ok(namespaces.len())
+    Ok(found.len())
 }
 
-/// Asks the processes of some namespaces to end, and kills those that do not.
-pub(crate) fn end_processes(namespaces: &[String]) -> Result<(), LabError> {
+/// Asks every process in the namespaces of this lab to end, and kills those that do not.
+///
+/// # Errors
+/// As [`remove`].
+pub fn end_processes(place: &Place) -> Result<(), LabError> {
+    let namespaces = &namespaces(place)?;
     signal_all(namespaces, Signal::SIGTERM)?;
     let gone = |limit: Duration| {
         clock::wait_for(

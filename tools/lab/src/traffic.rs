@@ -56,21 +56,22 @@ pub fn web(namespace: &str, url: &str, count: usize) -> Spread {
     spread
 }
 
+/// How long an answer to a datagram is waited for. Generous: a busy machine stalls, and what is
+/// asked here is whether an answer comes, not when.
+pub const DATAGRAM_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Asks an echo service `count` times at once, each from a port of its own. An answer counts only
 /// where it holds what was sent.
 pub fn echo(namespace: &str, service: SocketAddr, count: usize) -> Spread {
-    let family = if service.is_ipv4() { "udp4" } else { "udp6" };
-    // socat waits for its whole patience, because a datagram socket has no end; so all ask at once.
-    let script = format!(
-        "for n in $(seq {count}); do\n  \
-         (a=$(printf 'question %d' $n | socat -t{PATIENCE} - {family}:{service}); echo \"$a\") &\n\
-         done\nwait\n"
-    );
-    let heard = run_in(namespace, "sh", &["-c", &script]).unwrap_or_default();
+    let (service, times) = (service.to_string(), count.to_string());
+    let arguments = ["lab", "udp-ask", &service, &times];
+    // This program itself, as the kernel knows it: it has the client built in.
+    let program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    let heard = run_in(namespace, &program.to_string_lossy(), &arguments).unwrap_or_default();
+    let mut lines = heard.lines();
     let mut spread = Spread::default();
-    for number in 1..=count {
-        let said = format!(" question {number}");
-        let answer = heard.lines().find_map(|line| line.strip_suffix(&said));
+    for _ in 0..count {
+        let answer = lines.next().filter(|who| !who.is_empty());
         spread.add(answer.map(str::to_owned));
     }
     spread
