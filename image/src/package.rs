@@ -6,6 +6,7 @@
 //! Reading list: `apt-cache(8)`, `apt-get(8)`, `dpkg-deb(1)`, `deb-control(5)`.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -103,8 +104,15 @@ impl KernelPackage {
         let (name, version) = resolve(name)?;
         // Debian's file names have the epoch's colon as %3a; kernel packages have no epoch.
         let root = cache.join(format!("{name}_{version}"));
+        let _turn = lock(cache)?;
         if !root.is_dir() {
-            unpack(&download(&name, &version, cache)?, &root)?;
+            let workshop = cache.join("fetching");
+            // What a crash has left there must not be taken for fetched.
+            let _ = std::fs::remove_dir_all(&workshop);
+            let fetched = download(&name, &version, &workshop)
+                .and_then(|package| unpack(&package, &workshop.join("tree"), &root));
+            let _ = std::fs::remove_dir_all(&workshop);
+            fetched?;
         }
         let release = find_release(&root)?;
         Ok(Self { name, version, release, root })
@@ -156,41 +164,40 @@ fn field<'a>(record: &'a str, name: &str) -> Option<&'a str> {
     record.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
 }
 
-fn download(name: &str, version: &str, cache: &Path) -> Result<PathBuf, PackageError> {
-    let at = |path: &Path, source| PackageError::Cache { path: path.to_owned(), source };
-    // apt writes into the folder it stands in; it stands in one of this process alone.
-    let folder = cache.join(format!("fetching-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|source| at(&folder, source))?;
+/// One fetch at a time; the others then find what they wanted.
+fn lock(cache: &Path) -> Result<File, PackageError> {
+    let path = cache.join("lock");
+    let locked = std::fs::create_dir_all(cache)
+        .and_then(|()| File::create(&path))
+        .and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| PackageError::Cache { path, source })
+}
+
+/// apt writes into the folder it stands in.
+fn download(name: &str, version: &str, folder: &Path) -> Result<PathBuf, PackageError> {
+    let at = |source| PackageError::Cache { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(at)?;
     let mut command = Command::new("apt-get");
-    command.args(["download", "-q", &format!("{name}={version}")]).current_dir(&folder);
+    command.args(["download", "-q", &format!("{name}={version}")]).current_dir(folder);
     run(command, "apt-get")?;
-    let mut files = std::fs::read_dir(&folder).map_err(|source| at(&folder, source))?;
+    let mut files = std::fs::read_dir(folder).map_err(at)?;
     let fetched = files.find_map(|entry| {
         let path = entry.ok()?.path();
         path.extension().is_some_and(|ending| ending == "deb").then_some(path)
     });
-    let fetched = fetched.ok_or_else(|| PackageError::Failed {
+    fetched.ok_or_else(|| PackageError::Failed {
         command: format!("apt-get download {name}={version}"),
         what: "it left no .deb file".to_owned(),
-    })?;
-    Ok(fetched)
+    })
 }
 
 /// Unpacks beside the final place and then renames, so that a half-unpacked tree never counts.
-fn unpack(package: &Path, root: &Path) -> Result<(), PackageError> {
-    let at = |path: &Path, source| PackageError::Cache { path: path.to_owned(), source };
-    let folder = package.parent().unwrap_or(Path::new("."));
-    let fresh = folder.join("tree");
+fn unpack(package: &Path, fresh: &Path, root: &Path) -> Result<(), PackageError> {
     let mut command = Command::new("dpkg-deb");
-    command.arg("-x").arg(package).arg(&fresh);
+    command.arg("-x").arg(package).arg(fresh);
     run(command, "dpkg-deb")?;
-    match std::fs::rename(&fresh, root) {
-        Ok(()) => {}
-        // Another build was quicker; its tree is as good.
-        Err(_) if root.is_dir() => {}
-        Err(source) => return Err(at(root, source)),
-    }
-    std::fs::remove_dir_all(folder).map_err(|source| at(folder, source))
+    std::fs::rename(fresh, root)
+        .map_err(|source| PackageError::Cache { path: root.to_owned(), source })
 }
 
 fn run(mut command: Command, name: &'static str) -> Result<Output, PackageError> {
@@ -239,6 +246,18 @@ mod tests {
         assert_eq!(field(record, "Version"), Some("6.1.192-2"));
         assert_eq!(field(record, "Depends"), Some("a, b"));
         assert_eq!(field(record, "Depend"), None);
+    }
+
+    #[test]
+    fn what_fails_to_be_fetched_leaves_nothing_in_the_cache() {
+        let cache = tempfile::tempdir().unwrap();
+        let workshop = cache.path().join("workshop");
+        download("linux-image-amd64", "0-never-released", &workshop).expect_err("no such version");
+        let root = cache.path().join("root");
+        let package = cache.path().join("broken.deb");
+        std::fs::write(&package, "no package").unwrap();
+        unpack(&package, &workshop.join("tree"), &root).expect_err("no package");
+        assert!(!root.exists(), "nothing that looks like an unpacked package");
     }
 
     #[test]
