@@ -57,6 +57,8 @@ pub struct Lab {
     received: u64,
     /// Frames that wait.
     held: Vec<HeldId>,
+    /// Whether every frame that leaves must be sound. What comes in damaged may leave so.
+    pub judges: bool,
     /// Final verdicts of frames that waited, in words.
     pub resolved: Vec<String>,
 }
@@ -90,6 +92,7 @@ impl Lab {
             now: Instant::from_millis(1_000),
             received: 0,
             held: vec![],
+            judges: true,
             resolved: vec![],
             plan,
         };
@@ -213,7 +216,9 @@ impl Lab {
                 Source::Generated { .. } => self.out.bytes(transmit.source).to_vec(),
             };
             let port = if transmit.port.0 == 0 { Port::Outside } else { Port::Inside };
-            if let Err(why) = fixtures::verify(&bytes, &transmit.offload) {
+            if self.judges
+                && let Err(why) = fixtures::verify(&bytes, &transmit.offload)
+            {
                 panic!("a frame that leaves is wrong: {why}\n{bytes:02x?}");
             }
             sent.push(Sent { port, bytes, offload: transmit.offload });

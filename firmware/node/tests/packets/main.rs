@@ -9,6 +9,7 @@
 mod common;
 mod table;
 
+mod any_frames;
 mod echoes;
 mod fragments;
 mod hops;

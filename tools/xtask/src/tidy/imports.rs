@@ -69,7 +69,8 @@ const TABLE: &[Row] = &[
 ];
 
 /// What any crate may import for its tests, beside what it may import anyway.
-const FOR_TESTS: [&str; 5] = ["fixtures", "proptest", "serde_json", "smoltcp", "tempfile"];
+const FOR_TESTS: [&str; 6] =
+    ["fixtures", "proptest", "serde_json", "smoltcp", "stats_alloc", "tempfile"];
 
 const fn firmware(
     folder: &'static str,
