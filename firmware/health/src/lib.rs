@@ -52,9 +52,9 @@ pub use judge::Standing;
 use watch::Watch;
 
 /// Probes that run at once: what the prober's sockets are sized for.
-pub const IN_FLIGHT: usize = 64;
+pub const IN_FLIGHT: usize = model::limits::PROBES;
 /// Of those, probes to servers that are down.
-pub const IN_FLIGHT_DOWN: usize = IN_FLIGHT / 2;
+pub const IN_FLIGHT_DOWN: usize = model::limits::PROBES_DOWN;
 
 /// What is to be probed, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

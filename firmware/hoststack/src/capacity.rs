@@ -1,6 +1,7 @@
 //! How much of everything a stack has; nobody outside can make it take more.
 
 use base::time::Duration;
+use model::limits;
 
 /// Bounds of one [`crate::HostStack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +24,23 @@ impl Capacity {
     /// For the node's own services: consoles, pages, transfers. 48 + 32 + 32 connections of
     /// 32 KiB and 128 packets of 1,500 octets: at most 3.7 MiB, of which 0.2 MiB at the start.
     pub const FACES: Self = Self {
-        connections: 48,
-        backlog: 32,
-        lingering: 32,
-        receive: 16 << 10,
-        send: 16 << 10,
-        packets: 128,
+        connections: limits::FACE_CONNECTIONS,
+        backlog: limits::FACE_BACKLOG,
+        lingering: limits::FACE_LINGERING,
+        receive: limits::FACE_BUFFER_OCTETS,
+        send: limits::FACE_BUFFER_OCTETS,
+        packets: limits::STACK_PACKETS,
     };
 
-    /// For probes, which send nothing but the opening of a connection: 64 + 64 connections of
-    /// 1 KiB.
-    pub const PROBES: Self =
-        Self { connections: 64, backlog: 0, lingering: 64, receive: 512, send: 512, packets: 128 };
+    /// For probes, which send nothing but the opening of a connection: a kilobyte each.
+    pub const PROBES: Self = Self {
+        connections: limits::PROBES * limits::PROBE_ATTEMPTS,
+        backlog: 0,
+        lingering: limits::PROBES,
+        receive: 512,
+        send: 512,
+        packets: limits::STACK_PACKETS,
+    };
 
     /// The same with at least one of what cannot be zero, and no buffer past what a TCP window
     /// without needless scaling covers.
@@ -59,12 +65,12 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// … and given up when nothing came for so long.
 pub const DEAD: Duration = Duration::from_secs(35);
 /// UDP ports that can be bound.
-pub const DATAGRAM_PORTS: usize = 8;
+pub const DATAGRAM_PORTS: usize = limits::STACK_DATAGRAM_PORTS;
 /// TCP ports that can be listened on.
-pub const LISTENERS: usize = 16;
+pub const LISTENERS: usize = limits::STACK_LISTENERS;
 /// Datagrams that wait in each direction at each port and network, …
 pub const DATAGRAMS: usize = 16;
 /// … and their octets.
 pub const DATAGRAM_OCTETS: usize = 16 << 10;
 /// ICMP errors that leave per second, and at once.
-pub const ERRORS: (u32, u32) = (100, 50);
+pub const ERRORS: (u32, u32) = (limits::STACK_ERRORS_PER_SECOND, limits::STACK_ERRORS_BURST);

@@ -183,16 +183,33 @@ pub const LOCAL_PORT_LAST: u16 = 60_999;
 pub const PROBE_PORT_FIRST: u16 = 61_000;
 /// Last local port of the probes' host stack.
 pub const PROBE_PORT_LAST: u16 = 65_535;
-/// Connections of one host stack.
-pub const CONNECTIONS: usize = 512;
-/// Probes under way at a time: the probes' connections.
-pub const PROBES: usize = CONNECTIONS;
+/// Probes under way at a time, each with [`PROBE_ATTEMPTS`] connections.
+pub const PROBES: usize = 64;
+/// Of those, probes to servers that are down: a rack without power does not keep the others from
+/// being watched.
+pub const PROBES_DOWN: usize = PROBES / 2;
+/// Connections that a probe tries before its time is over: one lost packet is not a dead server.
+pub const PROBE_ATTEMPTS: usize = 3;
+/// Connections of the node's own services: consoles, pages, transfers.
+pub const FACE_CONNECTIONS: usize = 48;
+/// Connections on the way in to them, half open and not yet accepted.
+pub const FACE_BACKLOG: usize = 32;
+/// Connections that were released and still exchange their last segments.
+pub const FACE_LINGERING: usize = 32;
+/// Octets of each of their buffers, in each direction. All full: 3.7 MiB with the packets.
+pub const FACE_BUFFER_OCTETS: usize = 16 << 10;
+/// Packets that a host stack keeps until they are sent, on all networks together.
+pub const STACK_PACKETS: usize = 128;
+/// UDP ports that a host stack can bind.
+pub const STACK_DATAGRAM_PORTS: usize = 8;
+/// TCP ports that a host stack can listen on.
+pub const STACK_LISTENERS: usize = 16;
+/// ICMP errors that a host stack sends a second.
+pub const STACK_ERRORS_PER_SECOND: u32 = 100;
+/// ICMP errors that a host stack sends at once.
+pub const STACK_ERRORS_BURST: u32 = 50;
 /// Addresses that one host stack interface can have, as smoltcp is built.
 pub const STACK_ADDRESSES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ADDR_COUNT"));
-/// Routes that one host stack interface can have, as smoltcp is built.
-pub const STACK_ROUTES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ROUTE_COUNT"));
-/// Octets of a datagram that a host stack can put together, as smoltcp is built.
-pub const STACK_REASSEMBLY_OCTETS: usize = built_in(env!("SMOLTCP_REASSEMBLY_BUFFER_SIZE"));
 
 // Consoles and what they show.
 
@@ -234,9 +251,7 @@ const _: () = assert!(SERVERS_PER_POOL * 8 <= SELECTION_SLOTS, "each server keep
 const _: () = assert!(SERVERS_PER_POOL <= SERVERS);
 const _: () = assert!(NODES <= u8::MAX as usize, "a node's id is a u8 and not 0");
 const _: () = assert!(ADDRESSES_PER_PORT <= STACK_ADDRESSES, "the host stack holds them all");
-const _: () = assert!(GATEWAYS_PER_NETWORK <= STACK_ROUTES, "the host stack holds them all");
 const _: () = assert!(PREFIXES_PER_NETWORK <= ADDRESSES_PER_PORT, "one address in each prefix");
-const _: () = assert!(STACK_REASSEMBLY_OCTETS >= 1_500, "RFC 8200 §5");
 const _: () = assert!(FLOW_RECORD_OCTETS.is_power_of_two());
 const _: () = assert!(FLOWS_DEFAULT <= FLOWS_MAX);
 const _: () = assert!(FRAGMENTS_HELD <= FRAGMENT_ENTRIES && FRAGMENTS_HELD_EACH <= FRAGMENTS_HELD);
@@ -246,7 +261,7 @@ const _: () = assert!(NEIGHBOUR_WAIT_FRAMES_EACH <= NEIGHBOUR_WAIT_FRAMES);
 const _: () = assert!(NEIGHBOUR_WAIT_FRAMES <= NEIGHBOURS);
 const _: () = assert!(NEIGHBOUR_ANSWERS_BURST as usize >= VIPS, "all VIPs asked for at once");
 const _: () = assert!(LOCAL_PORT_LAST < PROBE_PORT_FIRST, "the two stacks share no port");
-const _: () = assert!(PROBES <= (PROBE_PORT_LAST - PROBE_PORT_FIRST) as usize);
+const _: () = assert!(PROBES * PROBE_ATTEMPTS <= (PROBE_PORT_LAST - PROBE_PORT_FIRST) as usize / 2);
 const _: () = assert!(CHECK_INTERVAL_MIN.as_millis() <= CHECK_INTERVAL_DEFAULT.as_millis());
 const _: () = assert!(CHECK_INTERVAL_DEFAULT.as_millis() <= CHECK_INTERVAL_MAX.as_millis());
 const _: () = assert!(CHECK_TIMEOUT_MIN.as_millis() <= CHECK_INTERVAL_MIN.as_millis());

@@ -48,4 +48,4 @@ use model::limits::{PROBE_PORT_FIRST, PROBE_PORT_LAST};
 /// these ports to the prober.
 pub const LOCAL_PORTS: RangeInclusive<u16> = PROBE_PORT_FIRST..=PROBE_PORT_LAST;
 /// How often a probe asks before its time is up.
-pub const ATTEMPTS: usize = 3;
+pub const ATTEMPTS: usize = model::limits::PROBE_ATTEMPTS;

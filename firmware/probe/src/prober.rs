@@ -7,14 +7,13 @@ use arrayvec::ArrayVec;
 use base::time::Duration;
 use base::{Instant, NetworkId, ServerId};
 use core::net::SocketAddr;
-use health::{Change, Health, IN_FLIGHT, Outcome, Probe, Status, Target};
+use health::{Change, Health, Outcome, Probe, Status, Target};
 use hoststack::{
     Attachment, Capacity, ConnectError, Connection, ConnectionState, End, Event, Full, HostStack,
 };
 
 /// Every attempt of every probe may be under way.
-const CAPACITY: Capacity =
-    Capacity { connections: IN_FLIGHT * ATTEMPTS, lingering: IN_FLIGHT, ..Capacity::PROBES };
+const CAPACITY: Capacity = Capacity::PROBES;
 
 /// A probe under way.
 #[derive(Debug)]
