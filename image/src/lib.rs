@@ -233,6 +233,10 @@ fn fill(
     archive.device("dev/console", 5, 1);
     archive.file("init", 0o755, supervisor);
     archive.file("etc/portico/manifest.json", 0o644, pretty(description));
+    if let Some(board) = description["board"].as_str() {
+        // For the supervisor, which reads no JSON.
+        archive.file("etc/portico/board", 0o644, format!("{board}\n").into_bytes());
+    }
     let folder = format!("lib/modules/{release}");
     let mut list = String::from("# Kernel modules in load order, each with its parameters.\n");
     for module in modules {

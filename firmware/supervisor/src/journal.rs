@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::event::Event;
 use model::limits::LOG_LINES;
 use model::status::BootStep;
+use netio::Wake;
 
 use crate::clock;
 
@@ -21,8 +22,8 @@ struct Pages {
     boot: Vec<BootStep>,
     /// Lines that the console has not shown yet.
     fresh: VecDeque<String>,
-    /// The console takes the lines; until then they go to standard error.
-    console: bool,
+    /// Who shows the lines; until there is somebody they go to standard error.
+    console: Option<Arc<Wake>>,
 }
 
 impl Journal {
@@ -39,7 +40,8 @@ impl Journal {
         if pages.lines.len() > LOG_LINES {
             pages.lines.pop_front();
         }
-        if pages.console {
+        if let Some(console) = pages.console.clone() {
+            console.wake();
             pages.fresh.push_back(line);
             if pages.fresh.len() > LOG_LINES {
                 pages.fresh.pop_front();
@@ -65,9 +67,9 @@ impl Journal {
         self.lock().boot.clone()
     }
 
-    /// From now on the console shows new lines.
-    pub fn move_to_console(&self) {
-        self.lock().console = true;
+    /// From now on a console shows new lines: it is woken for each.
+    pub fn move_to_console(&self, console: Arc<Wake>) {
+        self.lock().console = Some(console);
     }
 
     /// The next line that the console has not shown.

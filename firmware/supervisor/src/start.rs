@@ -92,6 +92,10 @@ fn start(
     );
     let Wiring { workers, control: control_ends, control_wake, probes, faces } =
         wire(crew.workers)?;
+    if place == Place::Box && line.is_some() {
+        // The boot list so far stands on the line already; what follows is the faces' to write.
+        journal.move_to_console(faces.wake.clone());
+    }
     let mut pulses = Vec::new();
     for (number, ends) in workers.into_iter().enumerate() {
         let shared = ends.shared.clone();
@@ -214,8 +218,6 @@ fn line(place: Place, folder: &Path, journal: &Journal) -> Option<Box<dyn Line>>
     match place {
         Place::Box => {
             let console = boot::console(journal)?;
-            // The boot list stands on the line already; what follows goes through the session.
-            journal.move_to_console();
             Some(Box::new(console))
         }
         Place::Lab => match Pty::open(&folder.join("console")) {

@@ -57,7 +57,10 @@ impl Forwarder {
             Err(why) => Verdict::Drop(DropReason::Malformed(why)),
             Ok(Ndp::Other) => Verdict::Drop(DropReason::NeighborNotOurs),
             Ok(Ndp::Advertisement { target, solicited, link, .. }) => {
-                if let Some(mac) = link {
+                // An answer to a unicast question may leave the link-layer address out: it holds
+                // as it is known (RFC 4861 §7.2.4, §7.2.5).
+                let known = || pass.tables.neighbors.get(pass.id.0, target);
+                if let Some(mac) = link.or_else(|| known().filter(|_| solicited)) {
                     self.hear(pass, target, mac, solicited, solicited);
                 }
                 Verdict::Drop(DropReason::NeighborNotOurs)
