@@ -9,6 +9,12 @@ fn shown(program: &str, arguments: &[&str]) -> String {
     std::iter::once(program).chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ")
 }
 
+/// This very program, which has the echo and its client built in, as a path to start it by. It
+/// leads to the program that runs, even where its file has been built anew since.
+pub fn this_program() -> String {
+    format!("/proc/{}/exe", std::process::id())
+}
+
 /// Runs a command and gives what it printed.
 ///
 /// # Errors

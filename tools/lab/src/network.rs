@@ -21,7 +21,9 @@ use std::time::Duration;
 /// The bridge of a segment, inside its namespace.
 pub const BRIDGE: &str = "bridge";
 /// How long processes get to end by themselves.
-const TERM_LIMIT: Duration = Duration::from_secs(3);
+const TERM_LIMIT: Duration = Duration::from_secs(1);
+/// How long the kernel gets to end them.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Settings of every namespace. Duplicate address detection would keep addresses from being used
 /// for a second, router advertisements come from nobody, and reverse path filters would hide what
@@ -225,7 +227,7 @@ pub fn end_processes(place: &Place) -> Result<(), LabError> {
     match gone(TERM_LIMIT) {
         Err(LabError::TooLate { .. }) => {
             signal_all(namespaces, Signal::SIGKILL)?;
-            gone(TERM_LIMIT)
+            gone(KILL_LIMIT)
         }
         other => other,
     }

@@ -9,6 +9,7 @@
 //! | `/upload` | takes any body and answers with the server's name |
 
 use crate::LabError;
+use crate::command::this_program;
 use crate::place::Place;
 use crate::process::Process;
 use crate::topology::{Host, Role};
@@ -63,8 +64,7 @@ fn start_echo(place: &Place, host: &Host) -> Result<(), LabError> {
     if udp.is_empty() {
         return Ok(());
     }
-    let program = PathBuf::from("/proc/self/exe");
-    let program = std::fs::read_link(&program).map_err(LabError::file(&program))?;
+    let program = PathBuf::from(this_program());
     let ports: Vec<String> = udp.iter().map(u16::to_string).collect();
     let mut arguments = vec!["lab", "udp-echo", &host.name];
     arguments.extend(ports.iter().map(String::as_str));

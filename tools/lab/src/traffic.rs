@@ -1,7 +1,7 @@
 //! Real clients: curl and socat in a client's namespace, and what they saw.
 
 use crate::clock;
-use crate::command::run_in;
+use crate::command::{run_in, this_program};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -65,9 +65,7 @@ pub const DATAGRAM_PATIENCE: Duration = Duration::from_secs(5);
 pub fn echo(namespace: &str, service: SocketAddr, count: usize) -> Spread {
     let (service, times) = (service.to_string(), count.to_string());
     let arguments = ["lab", "udp-ask", &service, &times];
-    // This program itself, as the kernel knows it: it has the client built in.
-    let program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
-    let heard = run_in(namespace, &program.to_string_lossy(), &arguments).unwrap_or_default();
+    let heard = run_in(namespace, &this_program(), &arguments).unwrap_or_default();
     let mut lines = heard.lines();
     let mut spread = Spread::default();
     for _ in 0..count {

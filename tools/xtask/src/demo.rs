@@ -71,6 +71,7 @@ fn tell(
 ) -> Result<(), String> {
     let design = design()?;
     let lock = lifecycle::prepare(place, &design).map_err(|error| error.to_string())?;
+    go_on(stopped)?;
     println!("\nThe appliance boots:");
     let mut appliance = appliance::switch_on(target, place, &design, artifacts)?;
     for line in appliance.wait_until_serving()? {
@@ -80,7 +81,7 @@ fn tell(
     println!("Serving {seconds:.1} s after the machine was switched on.");
     let guest = &mut appliance.guest;
     let mut log = || guest.transcript();
-    play(Stage { place, design: &design, log: &mut log, requests: REQUESTS })?;
+    play(Stage { place, design: &design, log: &mut log, requests: REQUESTS }, stopped)?;
     if !check {
         watch(place, &mut log, stopped);
     }
@@ -103,10 +104,12 @@ pub fn run_in_lab(root: &Path) -> Result<ExitCode, String> {
     let design = design()?;
     let log = place.log("node1");
     let mut log = || String::from_utf8_lossy(&std::fs::read(&log).unwrap_or_default()).into_owned();
-    let told =
-        lifecycle::up(&place, &design, &supervisor).map_err(|error| error.to_string()).and_then(
-            |()| play(Stage { place: &place, design: &design, log: &mut log, requests: REQUESTS }),
-        );
+    let stopped = clean_up_on_signals(&place)?;
+    let up = lifecycle::up(&place, &design, &supervisor).map_err(|error| error.to_string());
+    let told = up.and_then(|()| {
+        let stage = Stage { place: &place, design: &design, log: &mut log, requests: REQUESTS };
+        play(stage, &stopped)
+    });
     let removed = lifecycle::down(&place).map_err(|error| error.to_string());
     told.and(removed.map(drop)).map(|()| ExitCode::SUCCESS)
 }
@@ -116,9 +119,15 @@ fn design() -> Result<Design, String> {
     Plan::default().design().map_err(|error| error.to_string())
 }
 
+/// An error once we were told to stop.
+fn go_on(stopped: &AtomicBool) -> Result<(), String> {
+    if stopped.load(Ordering::Relaxed) { Err("stopped".into()) } else { Ok(()) }
+}
+
 /// Plays every step and prints what it shows, up to the first that fails.
-fn play(mut stage: Stage<'_>) -> Result<(), String> {
+fn play(mut stage: Stage<'_>, stopped: &AtomicBool) -> Result<(), String> {
     for (title, step) in STEPS {
+        go_on(stopped)?;
         println!("\n{title}");
         for line in step(&mut stage)?.lines() {
             println!("  {line}");
@@ -150,8 +159,9 @@ fn watch(place: &Place, log: &mut dyn FnMut() -> String, stopped: &AtomicBool) {
     }
 }
 
-/// Sees to it that Ctrl-C and the like remove the lab: its processes end, so that whatever waits
-/// for one of them goes on and finds the flag set.
+/// Sees to it that Ctrl-C and the like end the story: the lab's processes are ended for as long as
+/// we are there, so that whatever waits for one of them goes on and finds the flag set. What we
+/// start inherits that these signals are held back; only nginx lets them through again.
 fn clean_up_on_signals(place: &Place) -> Result<Arc<AtomicBool>, String> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -161,10 +171,14 @@ fn clean_up_on_signals(place: &Place) -> Result<Arc<AtomicBool>, String> {
     let stopped = Arc::new(AtomicBool::new(false));
     let (flag, place) = (Arc::clone(&stopped), place.clone());
     std::thread::spawn(move || {
-        if signals.wait().is_ok() {
-            flag.store(true, Ordering::Relaxed);
-            // What is left is removed when the story has ended.
-            let _ = network::remove(&place);
+        if signals.wait().is_err() {
+            return;
+        }
+        flag.store(true, Ordering::Relaxed);
+        loop {
+            // Who removes the lab will say what could not be ended.
+            let _ = network::end_processes(&place);
+            clock::pause(GLANCE);
         }
     });
     Ok(stopped)
