@@ -208,6 +208,11 @@ impl Lab {
         }
     }
 
+    /// Time passes and nobody looks.
+    pub fn sleep(&mut self, duration: Duration) {
+        self.now += duration;
+    }
+
     fn collect(&mut self, verdict: Option<Verdict>, received: &[u8]) -> Seen {
         let mut sent = vec![];
         for transmit in &self.out.transmit {

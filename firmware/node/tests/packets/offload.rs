@@ -1,7 +1,7 @@
 //! Frames from local peers: checksums begun, segments uncut. They pass as they are unless they
 //! do not fit the next wire.
 
-use base::{Gso, Offload};
+use base::{Frame, Gso, Offload};
 use fixtures::{ACK, CWR, PSH, Packet, gso, partial};
 
 use crate::common::{CLIENT, CLIENT6, Lab, Port, Wire, inside, outside, to_inside, to_outside};
@@ -130,6 +130,38 @@ fn segments_too_large_for_the_next_wire_are_answered_or_cut() {
 }
 
 #[test]
+fn a_checksum_that_is_begun_is_finished_before_a_packet_is_cut() {
+    let mut lab = Lab::new();
+    lab.set_mtu(Port::Inside, 1_000);
+    let datagram = |to: &str| may_be_cut(udp(CLIENT, to, &[9; 1_400]));
+    let request = datagram("192.0.2.80:53");
+    let seen = lab.receive(&as_made(outside(&request), &request, partial));
+    let sent: Vec<_> = seen.sent.into_iter().map(|sent| sent.bytes).collect();
+    let expected = to_inside(&hop(datagram("10.0.0.12:5353"))).bytes;
+    assert_eq!(sent, fixtures::fragments(&expected, 980, 0x1234));
+}
+
+#[test]
+fn what_does_not_wholly_fit_the_output_leaves_nothing_behind() {
+    let mut lab = Lab::new();
+    lab.set_mtu(Port::Inside, 1_400);
+    let request = may_be_cut(tcp(CLIENT, "192.0.2.80:80", ACK, &[7; 60_000]));
+    let wire = as_made(outside(&request), &request, |packet| gso(packet, 1_448));
+    let mut copies = vec![wire.bytes.clone(); 20];
+    let mut frames: Vec<_> =
+        copies.iter_mut().map(|bytes| Frame { bytes, offload: wire.offload }).collect();
+    let mut out = dataplane::Output::default();
+    lab.forwarder.burst(lab.now(), &lab.tables, wire.port.id(), &mut frames, &mut out);
+    let words: Vec<_> = out.verdicts.iter().map(|&verdict| lab.words(verdict)).collect();
+    let forwarded = words.iter().filter(|word| *word == "forward web/s1").count();
+    let refused = words.iter().filter(|word| *word == "drop output_full").count();
+    assert_eq!(forwarded + refused, 20);
+    assert!(forwarded > 4 && refused > 4, "{words:?}");
+    // 41 segments of 1,488 octets in two pieces each, and one of 672 octets.
+    assert_eq!(out.transmit.len(), forwarded * 83);
+}
+
+#[test]
 fn an_offload_header_that_lies_sends_nothing_and_is_no_forward() {
     let mut lab = Lab::new();
     lab.set_mtu(Port::Inside, 1_000);
@@ -146,7 +178,7 @@ fn for_the_hosts_stack_a_checksum_is_finished() {
     let wire = as_made(outside(&packet), &packet, partial);
     let mut bytes = wire.bytes.clone();
     let mut out = dataplane::Output::default();
-    let mut frames = [base::Frame { bytes: &mut bytes, offload: wire.offload }];
+    let mut frames = [Frame { bytes: &mut bytes, offload: wire.offload }];
     let now = lab.now();
     lab.forwarder.burst(now, &lab.tables, wire.port.id(), &mut frames, &mut out);
     assert_eq!(lab.words(out.verdicts[0]), "own faces");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dataplane::flow::Class;
 use fixtures::{ACK, FIN, PSH, RST, SYN};
 
-use crate::common::{CLIENT, Lab, inside, outside, to_inside, to_outside};
+use crate::common::{CLIENT, Lab, inside, outside, to_outside};
 use crate::table::{hop, tcp_at, udp};
 
 const VIP: &str = "192.0.2.80:80";
@@ -267,11 +267,30 @@ fn a_datagrams_flow_lasts_two_minutes_from_its_last() {
 #[test]
 fn a_flow_that_is_silent_for_too_long_is_over_even_if_nobody_looked() {
     let mut lab = connected();
-    // No time-out is handled meanwhile: the packet itself finds the record expired.
-    lab.wait(Duration::from_secs(7_439));
-    assert_eq!(lab.flows(), 1);
-    let seen = lab.receive(&outside(&tcp_at(CLIENT, VIP, ACK, [1_001, 5_001])));
-    let expected = to_inside(&hop(tcp_at(CLIENT, SERVER, ACK, [1_001, 5_001])));
-    assert_eq!(seen.sent[0].bytes, expected.bytes);
-    assert_eq!(lab.count("flows_expired"), 0);
+    lab.sleep(Duration::from_secs(7_500));
+    assert_eq!((client(&mut lab, ACK, [1_001, 5_001]).as_str(), lab.flows()), (PASSED, 1));
+    assert_eq!((lab.count("flows_expired"), lab.count("flows_picked_up")), (1, 1));
+    // Another's SYN that comes so late does not meet the old connection either.
+    let mut lab = connected();
+    lab.sleep(Duration::from_secs(7_500));
+    assert_eq!(client(&mut lab, SYN, [1_000, 0]), PASSED);
+    assert_eq!((lab.count("flows_created"), minutes(&mut lab, 2)), (2, 0));
+}
+
+#[test]
+fn only_the_server_that_the_agreed_table_names_is_believed_after_a_restart() {
+    let mut picked_up = [0, 0];
+    for port in 3_000..3_040 {
+        let client = format!("198.51.100.7:{port}");
+        let mut lab = Lab::new();
+        let request = lab.receive(&outside(&tcp_at(&client, "192.0.2.80:100", ACK, [1, 1])));
+        lab.restart();
+        for (server, name) in [("10.0.0.21:8080", "pair/p1"), ("10.0.0.22:8080", "pair/p2")] {
+            let reply = lab.receive(&inside(&tcp_at(server, &client, ACK, [1, 1]))).verdict;
+            let chosen = request.verdict == format!("forward {name}");
+            assert_eq!(reply, if chosen { &request.verdict } else { "drop no_flow" });
+            picked_up[usize::from(name == "pair/p2")] += u32::from(chosen);
+        }
+    }
+    assert!(picked_up.iter().all(|&times| times > 5), "{picked_up:?}");
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use base::address::mapped;
 use dataplane::Event;
-use fixtures::ACK;
+use fixtures::{ACK, fragments};
 
-use crate::common::{CLIENT, Lab, Port, inside, outside, to_inside};
-use crate::table::{hop, ip, tcp, udp};
+use crate::common::{CLIENT, Lab, Port, Wire, inside, outside, to_inside};
+use crate::table::{hop, ip, may_be_cut, tcp, udp};
 
 const DARK: &str = "192.0.2.80:130";
 
@@ -103,4 +103,29 @@ fn replies_wait_for_the_router_too() {
     assert_eq!(seen.verdict, "held");
     lab.wait(Duration::from_secs(4));
     assert_eq!(lab.resolved, ["drop no_neighbor"]);
+}
+
+#[test]
+fn room_is_used_again() {
+    let mut lab = Lab::new();
+    for port in 0..2_000 {
+        assert_eq!(ask(&mut lab, port).verdict, "held", "{port}");
+        if port % 3 == 0 {
+            lab.wait(Duration::from_secs(4));
+        }
+    }
+    lab.wait(Duration::from_secs(4));
+    assert_eq!(lab.count("no_neighbor") + lab.count("hold_full"), 2_000);
+}
+
+#[test]
+fn what_has_waited_in_vain_is_decided_even_if_only_frames_come() {
+    let mut lab = Lab::new();
+    ask(&mut lab, 1);
+    let large = may_be_cut(udp(CLIENT, "192.0.2.80:53", &[1; 2_000]));
+    let later = fragments(&outside(&large).bytes, 1_000, 1).remove(1);
+    assert_eq!(lab.receive(&Wire::raw(Port::Outside, later)).verdict, "held");
+    lab.sleep(Duration::from_secs(4));
+    lab.receive(&outside(&udp(CLIENT, "192.0.2.80:53", b"q")));
+    assert_eq!(lab.resolved, ["drop no_neighbor", "drop fragment_timeout"]);
 }
