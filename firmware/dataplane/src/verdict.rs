@@ -85,6 +85,9 @@ drop_reasons! {
     SpoofedSource = "spoofed_source",
     /// A link-local source, and the packet would leave its link (RFC 4291 §2.5.6, RFC 3927 §7).
     LinkLocalSource = "link_local_source",
+    /// An ICMP redirect, which means something only on the link that it was sent on, and to a
+    /// station that sends directly (RFC 1122 §3.2.2.2).
+    Redirect = "redirect",
     /// An ARP or NDP message that asks for and says nothing of ours.
     NeighborNotOurs = "neighbor_not_ours",
     /// A virtual address of ours, and no service there takes this packet.

@@ -2,7 +2,7 @@
 //! §5.3.8 in spirit), with the quoted packet as its receiver sent it.
 
 use base::{FlowKey, Offload, Protocol};
-use packet::headers::{Headers, Ip};
+use packet::headers::{Headers, Ip, Transport, Version};
 use packet::icmp::{self, OuterTranslation, Quoted};
 use packet::rewrite::{Endpoint, Translation};
 
@@ -24,6 +24,9 @@ impl Forwarder {
     ) -> Option<Verdict> {
         if !matches!(ip.protocol, Protocol::ICMP | Protocol::ICMPV6) || ip.fragment.is_some() {
             return None;
+        }
+        if is_redirect(ip) {
+            return Some(Verdict::Drop(DropReason::Redirect));
         }
         let quoted = match icmp::quoted(bytes, ip)? {
             Ok(quoted) => quoted,
@@ -100,6 +103,12 @@ impl Forwarder {
         };
         self.depart(pass, bytes, offload, ip, &path, hop)
     }
+}
+
+/// IPv6's is a message of neighbor discovery.
+fn is_redirect(ip: &Ip) -> bool {
+    const REDIRECT: u8 = 5;
+    matches!(ip.transport, Transport::Icmp(icmp) if icmp.kind == REDIRECT && ip.version == Version::V4)
 }
 
 /// The key that a packet in answer to the quoted one would have: what its flow is found by.

@@ -205,6 +205,28 @@ fn an_error_that_quotes_nothing_of_ours_or_lies_goes_nowhere() {
 }
 
 #[test]
+fn a_redirect_is_not_passed_on() {
+    const REDIRECT: Fault = Fault { v4: [5, 1], v6: [137, 0], parameter: 0x0a00_0042 };
+    let open = || vec![outside(&DATA(CLIENT, "192.0.2.80:80")).into()];
+    let row =
+        |name, frame| Case { name, given: open(), frame, verdict: "drop redirect", out: vec![] };
+    let about_reply = DATA("192.0.2.80:80", CLIENT);
+    let about_request = DATA(CLIENT, "10.0.0.11:8080");
+    let about_transit = DATA("10.0.0.77:5", "203.0.113.1:6");
+    check(vec![
+        row("to a server", outside(&error("192.0.2.1", "192.0.2.80", &REDIRECT, &about_reply, 8))),
+        row(
+            "to a client",
+            inside(&error("10.0.0.9", "198.51.100.7", &REDIRECT, &about_request, 8)),
+        ),
+        row(
+            "in transit",
+            outside(&error("203.0.113.1", "10.0.0.77", &REDIRECT, &about_transit, 8)),
+        ),
+    ]);
+}
+
+#[test]
 fn an_error_about_our_own_probe_goes_to_the_probes() {
     let probe = |port: &str| tcp(&format!("10.0.0.2:{port}"), "10.0.0.11:8080", 2, b"");
     let row = |name, port, verdict| Case {

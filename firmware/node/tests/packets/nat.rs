@@ -168,6 +168,30 @@ fn a_udp_checksum_of_zero_stays_zero_and_none_becomes_zero() {
 }
 
 #[test]
+fn each_service_and_server_counts_its_traffic() {
+    let mut lab = crate::common::Lab::new();
+    for _ in 0..3 {
+        lab.receive(&outside(&udp(CLIENT, "192.0.2.80:53", b"ask")));
+    }
+    lab.receive(&inside(&udp("10.0.0.12:5353", CLIENT, b"answer")));
+    lab.receive(&outside(&udp("198.51.100.7:40001", "192.0.2.80:53", b"ask")));
+    let counters = lab.forwarder.counters();
+    let expected = dataplane::counters::Traffic {
+        active: 2,
+        flows: 2,
+        packets_in: 4,
+        bytes_in: 4 * 31,
+        packets_out: 1,
+        bytes_out: 34,
+    };
+    for all in [&counters.services, &counters.servers] {
+        let busy: Vec<_> = all.iter().filter(|traffic| traffic.packets_in > 0).collect();
+        assert_eq!(busy, [&expected]);
+    }
+    assert_eq!((lab.count("balanced"), lab.count("flows_created")), (5, 2));
+}
+
+#[test]
 fn what_the_wire_adds_or_lacks_does_not_matter() {
     let short = tcp(CLIENT, "192.0.2.80:80", SYN, b"");
     let mut padded = outside(&short);
