@@ -33,17 +33,39 @@ pub fn image(root: &Path, board: &str, supervisor: &Path) -> Result<Artifacts, S
     built.map_err(|error| error.to_string())
 }
 
-/// Builds the image of a board and says what came out.
+/// Builds the image of a board and says what came out. With a folder of documents it also writes
+/// the initramfs with them in it, for a loader that takes one file.
 ///
 /// # Errors
 /// A sentence.
-pub fn print_image(root: &Path, board: &str) -> Result<(), String> {
+pub fn print_image(root: &Path, board: &str, config: Option<&Path>) -> Result<(), String> {
+    let documents = config.map(documents).transpose()?;
     let artifacts = image(root, board, &supervisor(root)?)?;
     let size = |octets: u64| format!("{:6.1} MiB", octets as f64 / f64::from(1 << 20));
     println!("{}  {}", size(artifacts.kernel_octets), artifacts.kernel.display());
     println!("{}  {}", size(artifacts.initramfs_octets), artifacts.initramfs.display());
     println!("            {}", artifacts.manifest.display());
+    if let Some([cluster, node]) = documents {
+        let initramfs = std::fs::read(&artifacts.initramfs)
+            .map_err(|error| format!("{}: {error}", artifacts.initramfs.display()))?;
+        let files = [("/config/cluster.toml", &*cluster), ("/config/node.toml", &*node)];
+        let initrd = image::with_config(&initramfs, &files);
+        let path = artifacts.initramfs.with_file_name("initrd");
+        std::fs::write(&path, &initrd).map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("{}  {} (with the documents)", size(initrd.len() as u64), path.display());
+    }
     println!("kernel {} with {} modules", artifacts.release, artifacts.modules.len());
     println!("command line: {}", artifacts.command_line);
     Ok(())
+}
+
+/// The two documents of a folder. What they say is checked by the box, and by `cargo xtask check`.
+fn documents(folder: &Path) -> Result<[Vec<u8>; 2], String> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(|error| {
+            format!("{}: {error}; the folder must hold cluster.toml and node.toml", path.display())
+        })
+    };
+    Ok([read("cluster.toml")?, read("node.toml")?])
 }

@@ -50,6 +50,9 @@ enum Verb {
     Image {
         /// A file of the folder board, without its ending
         board: String,
+        /// Also write `initrd`: the initramfs with the cluster.toml and node.toml of this folder
+        #[arg(long, value_name = "DIR")]
+        config: Option<PathBuf>,
     },
     /// Real appliances, servers and clients in network namespaces
     Lab {
@@ -76,8 +79,8 @@ fn main() -> ExitCode {
         Verb::LabScenario => demo::run_in_lab(&root()),
         Verb::Test { all } => verify::run(&root(), all),
         Verb::Tidy => tidy(),
-        Verb::Image { board } => {
-            artifacts::print_image(&root(), &board).map(|()| ExitCode::SUCCESS)
+        Verb::Image { board, config } => {
+            artifacts::print_image(&root(), &board, config.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Verb::Lab { verb } => run_lab(verb),
         Verb::Check { file } => {
