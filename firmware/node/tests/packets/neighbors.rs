@@ -258,6 +258,15 @@ fn what_neighbors_say_becomes_events() {
             conflict("192.0.2.11"),
         ),
         (
+            "our own announcement comes back: no conflict",
+            {
+                let mut ours = request(Port::Outside, "192.0.2.80", "192.0.2.80");
+                ours.bytes[22..28].copy_from_slice(&OUTSIDE.0);
+                ours
+            },
+            vec![],
+        ),
+        (
             "a solicited advertisement",
             advertised("fd00::66", "fd00::2", 0x60),
             seen(Port::Inside, "fd00::66", SENDER, true),

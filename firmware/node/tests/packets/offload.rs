@@ -150,15 +150,18 @@ fn what_does_not_wholly_fit_the_output_leaves_nothing_behind() {
     let mut copies = vec![wire.bytes.clone(); 20];
     let mut frames: Vec<_> =
         copies.iter_mut().map(|bytes| Frame { bytes, offload: wire.offload }).collect();
+    // There is still room for small ones.
+    let mut closed = outside(&udp(CLIENT, "192.0.2.80:9", b"closed")).bytes;
+    frames.push(Frame { bytes: &mut closed, offload: Offload::NONE });
     let mut out = dataplane::Output::default();
     lab.forwarder.burst(lab.now(), &lab.tables, wire.port.id(), &mut frames, &mut out);
     let words: Vec<_> = out.verdicts.iter().map(|&verdict| lab.words(verdict)).collect();
     let forwarded = words.iter().filter(|word| *word == "forward web/s1").count();
     let refused = words.iter().filter(|word| *word == "drop output_full").count();
-    assert_eq!(forwarded + refused, 20);
+    assert_eq!((forwarded + refused, words[20].as_str()), (20, "answer"));
     assert!(forwarded > 4 && refused > 4, "{words:?}");
     // 41 segments of 1,488 octets in two pieces each, and one of 672 octets.
-    assert_eq!(out.transmit.len(), forwarded * 83);
+    assert_eq!(out.transmit.len(), forwarded * 83 + 1);
 }
 
 #[test]

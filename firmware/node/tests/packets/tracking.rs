@@ -54,6 +54,38 @@ fn an_established_connection_may_be_silent_for_two_hours() {
 }
 
 #[test]
+fn a_refused_connection_is_forgotten_at_once() {
+    for numbers in [[0, 1_001], [0, 77]] {
+        let mut lab = Lab::new();
+        client(&mut lab, SYN, [1_000, 0]);
+        assert_eq!(server(&mut lab, RST | ACK, numbers), PASSED);
+        lab.wait(Duration::from_secs(20));
+        // One that acknowledges another SYN is not believed.
+        assert_eq!(lab.flows(), u32::from(numbers[1] != 1_001));
+    }
+}
+
+#[test]
+fn of_datagrams_flows_the_one_longest_silent_makes_room() {
+    let mut lab = Lab::with_flows(64);
+    let ask = |lab: &mut Lab, port: u16| {
+        lab.receive(&outside(&udp(&format!("203.0.113.1:{port}"), "192.0.2.80:53", b"q")))
+    };
+    (0..64).for_each(|port| drop(ask(&mut lab, port)));
+    lab.wait(Duration::from_secs(10));
+    // The first spoke again: the second goes, and it alone.
+    ask(&mut lab, 0);
+    ask(&mut lab, 1_000);
+    assert_eq!((lab.flows(), lab.count("flows_evicted")), (64, 1));
+    let created = lab.count("flows_created");
+    ask(&mut lab, 0);
+    (2..64).for_each(|port| drop(ask(&mut lab, port)));
+    assert_eq!(lab.count("flows_created"), created);
+    ask(&mut lab, 1);
+    assert_eq!(lab.count("flows_created"), created + 1);
+}
+
+#[test]
 fn a_syn_without_answer_is_forgotten_after_a_minute() {
     let mut lab = Lab::new();
     client(&mut lab, SYN, [1_000, 0]);
@@ -266,6 +298,20 @@ fn a_datagrams_flow_lasts_two_minutes_from_its_last() {
 
 #[test]
 fn a_flow_that_is_silent_for_too_long_is_over_even_if_nobody_looked() {
+    // So many flows that the round through all of them has not come to this one.
+    let mut lab = Lab::new();
+    for port in 0..1_000 {
+        lab.receive(&outside(&udp(&format!("203.0.113.1:{port}"), "192.0.2.80:53", b"q")));
+    }
+    client(&mut lab, SYN, [1_000, 0]);
+    server(&mut lab, SYN | ACK, [5_000, 1_001]);
+    client(&mut lab, ACK, [1_001, 5_001]);
+    lab.sleep(Duration::from_secs(7_500));
+    let before = lab.count("flows_expired");
+    assert_eq!(client(&mut lab, ACK, [1_001, 5_001]), PASSED);
+    assert!((before + 2..900).contains(&lab.count("flows_expired")));
+    assert_eq!(lab.count("flows_picked_up"), 1);
+    // With few it has.
     let mut lab = connected();
     lab.sleep(Duration::from_secs(7_500));
     assert_eq!((client(&mut lab, ACK, [1_001, 5_001]).as_str(), lab.flows()), (PASSED, 1));
