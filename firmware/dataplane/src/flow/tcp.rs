@@ -147,78 +147,65 @@ fn heard(record: &Record, tcp: &Tcp) -> bool {
 
 fn transition(state: State, input: Input) -> (State, Effect) {
     use Effect::{Ignore, Refresh, Replace};
+    use Input::{
+        ClientData, ClientFin, ClientSyn, ExactReset, ServerData, ServerFin, ServerSynAck, Stray,
+    };
     use State::{
         ClientFinished, Closing, Established, PickedUp, Replied, Reset, ServerFinished,
         SynReceived, SynSent, Unreplied,
     };
     match (state, input) {
         // Over: a SYN begins anew at once, nothing else revives it.
-        (Closing | Reset, Input::ClientSyn) => (state, Replace),
-        (Closing, Input::ExactReset) => (Reset, Ignore),
+        (Closing | Reset, ClientSyn) => (state, Replace),
+        (Closing, ExactReset) => (Reset, Ignore),
         (
             Closing | Reset,
-            Input::ClientData
-            | Input::ClientFin
-            | Input::ServerSynAck
-            | Input::ServerData
-            | Input::ServerFin
-            | Input::ExactReset
-            | Input::Stray,
+            ClientData | ClientFin | ServerSynAck | ServerData | ServerFin | ExactReset | Stray,
         ) => (state, Ignore),
 
-        (SynSent | SynReceived | PickedUp, Input::ExactReset) => (Reset, Refresh),
-        (Established | ClientFinished | ServerFinished, Input::ExactReset) => (Reset, Refresh),
+        (SynSent | SynReceived | PickedUp, ExactReset) => (Reset, Refresh),
+        (Established | ClientFinished | ServerFinished, ExactReset) => (Reset, Refresh),
 
         // A retransmitted SYN, or a new one before any answer: the last one counts.
-        (SynSent | SynReceived | PickedUp, Input::ClientSyn) => (SynSent, Refresh),
+        (SynSent | SynReceived | PickedUp, ClientSyn) => (SynSent, Refresh),
         // An old SYN: the server will challenge it (RFC 5961 §4) if the connection lives.
-        (Established | ClientFinished | ServerFinished, Input::ClientSyn) => (state, Ignore),
+        (Established | ClientFinished | ServerFinished, ClientSyn) => (state, Ignore),
 
-        (SynSent | SynReceived, Input::ServerSynAck) => (SynReceived, Refresh),
+        (SynSent | SynReceived, ServerSynAck) => (SynReceived, Refresh),
         // The server knew nothing of the connection and takes the client's new SYN.
-        (PickedUp | Established | ClientFinished | ServerFinished, Input::ServerSynAck) => {
+        (PickedUp | Established | ClientFinished | ServerFinished, ServerSynAck) => {
             (SynReceived, Refresh)
         }
 
         // Data before the SYN-ACK was seen proves nothing of the client (RFC 7413 aside).
-        (SynSent, Input::ClientData | Input::ClientFin) => (SynSent, Ignore),
-        (SynSent | SynReceived, Input::ServerData | Input::ServerFin) => (state, Ignore),
-        (SynReceived, Input::ClientData) => (Established, Refresh),
-        (SynReceived, Input::ClientFin) => (ClientFinished, Refresh),
+        (SynSent, ClientData | ClientFin) => (SynSent, Ignore),
+        (SynSent | SynReceived, ServerData | ServerFin) => (state, Ignore),
+        (SynReceived, ClientData) => (Established, Refresh),
+        (SynReceived, ClientFin) => (ClientFinished, Refresh),
 
-        (PickedUp, Input::ClientData | Input::ClientFin) => (PickedUp, Refresh),
-        (PickedUp, Input::ServerData) => (Established, Refresh),
-        (PickedUp, Input::ServerFin) => (ServerFinished, Refresh),
+        (PickedUp, ClientData | ClientFin) => (PickedUp, Refresh),
+        (PickedUp, ServerData) => (Established, Refresh),
+        (PickedUp, ServerFin) => (ServerFinished, Refresh),
 
-        (Established, Input::ClientData | Input::ServerData) => (Established, Refresh),
-        (Established, Input::ClientFin) => (ClientFinished, Refresh),
-        (Established, Input::ServerFin) => (ServerFinished, Refresh),
+        (Established, ClientData | ServerData) => (Established, Refresh),
+        (Established, ClientFin) => (ClientFinished, Refresh),
+        (Established, ServerFin) => (ServerFinished, Refresh),
 
-        (ClientFinished, Input::ClientData | Input::ServerData | Input::ClientFin) => {
-            (ClientFinished, Refresh)
-        }
-        (ClientFinished, Input::ServerFin) => (Closing, Refresh),
-        (ServerFinished, Input::ClientData | Input::ServerData | Input::ServerFin) => {
-            (ServerFinished, Refresh)
-        }
-        (ServerFinished, Input::ClientFin) => (Closing, Refresh),
+        (ClientFinished, ClientData | ServerData | ClientFin) => (ClientFinished, Refresh),
+        (ClientFinished, ServerFin) => (Closing, Refresh),
+        (ServerFinished, ClientData | ServerData | ServerFin) => (ServerFinished, Refresh),
+        (ServerFinished, ClientFin) => (Closing, Refresh),
 
         (
             SynSent | SynReceived | PickedUp | Established | ClientFinished | ServerFinished,
-            Input::Stray,
+            Stray,
         ) => (state, Ignore),
 
         // UDP's states never meet a segment.
         (
             Unreplied | Replied,
-            Input::ClientSyn
-            | Input::ClientData
-            | Input::ClientFin
-            | Input::ServerSynAck
-            | Input::ServerData
-            | Input::ServerFin
-            | Input::ExactReset
-            | Input::Stray,
+            ClientSyn | ClientData | ClientFin | ServerSynAck | ServerData | ServerFin | ExactReset
+            | Stray,
         ) => (state, Ignore),
     }
 }

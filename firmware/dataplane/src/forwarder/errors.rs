@@ -108,7 +108,8 @@ impl Forwarder {
 /// IPv6's is a message of neighbor discovery.
 fn is_redirect(ip: &Ip) -> bool {
     const REDIRECT: u8 = 5;
-    matches!(ip.transport, Transport::Icmp(icmp) if icmp.kind == REDIRECT && ip.version == Version::V4)
+    let is = |kind| kind == REDIRECT && ip.version == Version::V4;
+    matches!(ip.transport, Transport::Icmp(icmp) if is(icmp.kind))
 }
 
 /// The key that a packet in answer to the quoted one would have: what its flow is found by.
