@@ -2,7 +2,7 @@
 
 use crate::lifecycle::{self, Plan};
 use crate::place::Place;
-use crate::topology::Counts;
+use crate::topology::{Counts, Role};
 use crate::{LabError, console, echo, status, traffic};
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
@@ -127,6 +127,9 @@ fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
     let counts = Counts { nodes: up.nodes, servers: up.servers, clients: up.clients };
     let design = Plan { config: up.config.clone(), counts }.design()?;
     lifecycle::up(place, &design, supervisor)?;
+    if design.topology.hosts.iter().filter(|host| matches!(host.role, Role::Node(_))).count() > 1 {
+        println!("note: the nodes form no cluster yet; each of them answers for every VIP");
+    }
     println!("the lab is up; logs are in {}; try:", place.folder.display());
     for hint in lifecycle::hints(&design) {
         println!("  {hint}");

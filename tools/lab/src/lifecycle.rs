@@ -279,7 +279,7 @@ pub fn hints(design: &Design) -> Vec<String> {
         let at = SocketAddr::new(vip.address, service.ports.first());
         match service.protocol {
             model::config::ServiceProtocol::Tcp => {
-                hints.push(format!("{client} curl -s http://{at}/"));
+                hints.push(format!("{client} curl -s 'http://{at}/'"));
             }
             model::config::ServiceProtocol::Udp => {
                 let (kind, address) = match vip.address {
@@ -287,7 +287,7 @@ pub fn hints(design: &Design) -> Vec<String> {
                     IpAddr::V6(address) => ("udp6", format!("[{address}]")),
                 };
                 let port = service.ports.first();
-                hints.push(format!("echo hello | {client} socat -t1 - {kind}:{address}:{port}"));
+                hints.push(format!("echo hello | {client} socat -t1 - '{kind}:{address}:{port}'"));
             }
         }
     }
@@ -325,8 +325,8 @@ mod tests {
     #[test]
     fn the_hints_name_every_service() {
         let hints = hints(&Plan::default().design().expect("the default is legal"));
-        assert!(hints.iter().any(|hint| hint.ends_with("curl -s http://192.0.2.80:80/")));
-        assert!(hints.iter().any(|hint| hint.ends_with("curl -s http://[2001:db8:1::80]:80/")));
-        assert!(hints.iter().any(|hint| hint.ends_with("udp6:[2001:db8:1::80]:7")), "{hints:?}");
+        assert!(hints.iter().any(|hint| hint.ends_with("curl -s 'http://192.0.2.80:80/'")));
+        assert!(hints.iter().any(|hint| hint.ends_with("curl -s 'http://[2001:db8:1::80]:80/'")));
+        assert!(hints.iter().any(|hint| hint.ends_with("udp6:[2001:db8:1::80]:7'")), "{hints:?}");
     }
 }

@@ -199,7 +199,7 @@ fn ask(
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<10} {:<20} {:<34} PROCESSES", "HOST", "NAMESPACE", "INTERFACES")?;
+        writeln!(f, "{:<10} {:<20} {:<60} PROCESSES", "HOST", "NAMESPACE", "INTERFACES")?;
         for host in &self.hosts {
             let interface = |i: &InterfaceStatus| {
                 let addresses = i.addresses.join(" ");
@@ -212,7 +212,7 @@ impl fmt::Display for Status {
             };
             let processes: Vec<_> = host.processes.iter().map(process).collect();
             let (interfaces, processes) = (interfaces.join(", "), processes.join(", "));
-            writeln!(f, "{:<10} {:<20} {interfaces:<34} {processes}", host.name, host.namespace)?;
+            writeln!(f, "{:<10} {:<20} {interfaces:<60} {processes}", host.name, host.namespace)?;
         }
         writeln!(f, "\n{:<10} {:<24} {:<10} OWNER", "VIP", "ADDRESS", "SEGMENT")?;
         for vip in &self.vips {

@@ -39,6 +39,7 @@ const STEPS: [Step<'_>; 6] = [
 /// # Errors
 /// A sentence. Everything is removed in any case.
 pub fn run(root: &Path, check: bool) -> Result<ExitCode, String> {
+    privilege::check()?;
     packages::need(&[packages::LAB, packages::IMAGE, packages::QEMU])
         .map_err(|missing| missing.to_string())?;
     println!("Building the supervisor and its image.");
@@ -95,6 +96,7 @@ fn tell(
 /// # Errors
 /// A sentence. Everything is removed in any case; logs stay.
 pub fn run_in_lab(root: &Path) -> Result<ExitCode, String> {
+    privilege::check()?;
     packages::need(&[packages::LAB]).map_err(|missing| missing.to_string())?;
     let supervisor = artifacts::supervisor(root)?;
     if let Some(code) = privilege::again_as_root(&[])? {

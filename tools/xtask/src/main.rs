@@ -125,6 +125,7 @@ fn run_lab(verb: lab::cli::Verb) -> Result<ExitCode, String> {
     let place = lab::Place::standard(&root().join("target"));
     let mut more = Vec::new();
     if let Verb::Up(up) = &verb {
+        privilege::check()?;
         packages::need(&[packages::LAB]).map_err(|missing| missing.to_string())?;
         if up.supervisor.is_none() && !privilege::is_root() {
             // Built before we become root, so that what cargo writes stays ours.

@@ -137,7 +137,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 get() { apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@"; }
 add() { get install --no-install-recommends "$@"; }
-add "$@" || { get update && add "$@"; }
+add "$@" || { get update; add "$@"; }
 case " $* " in
 *" nginx-light "*) if [ -d /run/systemd/system ]; then systemctl disable --now nginx; fi ;;
 esac

@@ -24,6 +24,19 @@ pub fn command(program: &str) -> Option<Command> {
     })
 }
 
+/// Finds out whether root is within reach, before long work is done for nothing.
+///
+/// # Errors
+/// A sentence where it is not.
+pub fn check() -> Result<(), String> {
+    match command("true") {
+        Some(_) => Ok(()),
+        None => Err("network namespaces need root, and sudo wants a password or is not there; \
+                     run the same command as root"
+            .into()),
+    }
+}
+
 /// What the running program must know again when it is started as root.
 const KEPT: [&str; 5] = ["PATH", "HOME", "CARGO", "CARGO_HOME", "CARGO_MANIFEST_DIR"];
 
@@ -36,11 +49,8 @@ pub fn again_as_root(more: &[&str]) -> Result<Option<ExitCode>, String> {
     if is_root() {
         return Ok(None);
     }
-    let Some(mut command) = command("env") else {
-        return Err("network namespaces need root, and sudo wants a password or is not there; \
-                    run the same command as root"
-            .into());
-    };
+    check()?;
+    let mut command = command("env").ok_or("sudo let us in and then did not")?;
     for name in KEPT {
         if let Ok(value) = std::env::var(name) {
             command.arg(format!("{name}={value}"));

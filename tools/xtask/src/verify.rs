@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check in order, the cheapest first, with the time each one took.
 
-use crate::{cargo, packages};
+use crate::{cargo, packages, privilege};
 use lab::clock;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -50,6 +50,7 @@ const ALSO: &[Phase] = &[
 /// # Errors
 /// A sentence where programs are missing or a phase could not even be started.
 pub fn run(root: &Path, all: bool) -> Result<ExitCode, String> {
+    privilege::check()?;
     packages::need(&[packages::LAB, packages::IMAGE, packages::QEMU])
         .map_err(|missing| missing.to_string())?;
     let mut results = Vec::new();
