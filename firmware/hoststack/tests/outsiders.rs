@@ -492,7 +492,9 @@ impl Forged {
 
 proptest! {
     #[test]
-    fn nothing_that_comes_in_can_hurt(packets in prop::collection::vec((forged(), 0u64..3_000), 1..60)) {
+    fn nothing_that_comes_in_can_hurt(
+        packets in prop::collection::vec((forged(), 0u64..3_000), 1..60)
+    ) {
         let (mut stack, peers) = busy();
         let mut now = Instant::from_millis(100);
         let capacity = Capacity::FACES;
@@ -511,7 +513,9 @@ proptest! {
     }
 
     #[test]
-    fn rubbish_is_ignored(packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 1..20)) {
+    fn rubbish_is_ignored(
+        packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 1..20)
+    ) {
         let mut stack = stack(1, Capacity::FACES);
         stack.listen(80).unwrap();
         for mut packet in packets {

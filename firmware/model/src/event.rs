@@ -123,15 +123,15 @@ pub enum Event {
         /// Which.
         pool: String,
     },
-    /// A bounded table or queue turned something away, for the first time in a while.
-    LimitReached {
-        /// Its name in [`crate::limits`].
-        limit: &'static str,
-        /// What it holds.
-        size: usize,
-    },
     /// Part of the program failed and was started again.
     TaskRestarted {
+        /// Which.
+        task: String,
+        /// Its last words.
+        reason: String,
+    },
+    /// Part of the program failed without which the box cannot serve.
+    TaskDied {
         /// Which.
         task: String,
         /// Its last words.
@@ -160,8 +160,8 @@ impl Event {
             Self::ServerUp { .. } => "server-up",
             Self::ServerDown { .. } => "server-down",
             Self::PoolEmpty { .. } => "pool-empty",
-            Self::LimitReached { .. } => "limit-reached",
             Self::TaskRestarted { .. } => "task-restarted",
+            Self::TaskDied { .. } => "task-died",
             Self::Rebooting => "rebooting",
             Self::PoweringOff => "powering-off",
         }
@@ -174,10 +174,9 @@ impl Event {
             | Self::PortLost { .. }
             | Self::AddressConflict { .. }
             | Self::PoolEmpty { .. }
+            | Self::TaskDied { .. }
             | Self::TaskRestarted { .. } => Severity::Error,
-            Self::LinkDown { .. } | Self::ServerDown { .. } | Self::LimitReached { .. } => {
-                Severity::Warning
-            }
+            Self::LinkDown { .. } | Self::ServerDown { .. } => Severity::Warning,
             Self::BootStep { .. }
             | Self::ConfigLoaded { .. }
             | Self::LinkUp { .. }
@@ -232,8 +231,10 @@ impl fmt::Display for Event {
                 write!(f, "server {pool}/{server} down: {cause}")
             }
             Self::PoolEmpty { pool } => write!(f, "pool {pool} has no server left"),
-            Self::LimitReached { limit, size } => write!(f, "limit reached: {limit}, {size}"),
             Self::TaskRestarted { task, reason } => write!(f, "{task} restarted: {reason}"),
+            Self::TaskDied { task, reason } => {
+                write!(f, "{task} died, the box restarts: {reason}")
+            }
             Self::Rebooting => f.write_str("rebooting"),
             Self::PoweringOff => f.write_str("powering off"),
         }
@@ -330,9 +331,9 @@ mod tests {
             ),
             (Event::PoolEmpty { pool: text("web") }, "pool-empty", "pool web has no server left"),
             (
-                Event::LimitReached { limit: "NEIGHBOURS", size: 4096 },
-                "limit-reached",
-                "limit reached: NEIGHBOURS, 4096",
+                Event::TaskDied { task: text("control"), reason: text("index 3 of 2") },
+                "task-died",
+                "control died, the box restarts: index 3 of 2",
             ),
             (
                 Event::TaskRestarted { task: text("faces"), reason: text("index 3 of 2") },

@@ -88,8 +88,8 @@ pub const CHECK_RISE_DEFAULT: u8 = 1;
 /// Failures in a row after which a server is down, by default. A lost SYN is retried within the
 /// time-out, so one failed probe means more than one lost packet.
 pub const CHECK_FALL_DEFAULT: u8 = 1;
-/// Idle time of an established TCP flow unless the service says otherwise: 2 h 4 min, the least that
-/// RFC 5382 §5 REQ-5 allows, as hosts send keep-alives every 2 h (RFC 1122 §4.2.3.6).
+/// Idle time of an established TCP flow unless the service says otherwise: 2 h 4 min, the least
+/// that RFC 5382 §5 REQ-5 allows, as hosts send keep-alives every 2 h (RFC 1122 §4.2.3.6).
 pub const TCP_IDLE_DEFAULT: Duration = Duration::from_secs(7_440);
 /// Idle time of a UDP flow unless the service says otherwise: the least that RFC 4787 §4.3 REQ-5
 /// allows.
@@ -120,7 +120,7 @@ pub const NEIGHBOURS: usize = 4_096;
 pub const NEIGHBOUR_WAIT_FRAMES: usize = 256;
 /// Frames that wait for one neighbour: the newest are worth keeping (RFC 1122 §2.3.2.2 wants at
 /// least one).
-pub const NEIGHBOUR_WAIT_FRAMES_EACH: usize = 4;
+pub const NEIGHBOUR_WAIT_FRAMES_EACH: usize = 64;
 
 /// How long a frame waits for its next hop: three questions a second apart (RFC 4861 §10).
 pub const NEIGHBOUR_WAIT_TIME: Duration = Duration::from_secs(3);

@@ -118,9 +118,9 @@ fn check(options: &PortOptions<'_>) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// One worker's socket and ring, which lets nothing in yet. The order of the steps matters: a filter
-/// stands before the first frame can arrive, the offload header and the threshold before the ring
-/// that they shape.
+/// One worker's socket and ring, which lets nothing in yet. The order of the steps matters: a
+/// filter stands before the first frame can arrive, the offload header and the threshold before
+/// the ring that they shape.
 fn socket(options: &PortOptions<'_>, index: u32) -> Result<(PacketSocket, Ring), OpenError> {
     let PortOptions { interface, memory, .. } = *options;
     let failed = |step| refused(interface, step);

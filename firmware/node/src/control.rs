@@ -3,7 +3,7 @@
 //! One shape as every machine here: inputs are `handle_…`, results are polled, time is an
 //! argument.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
@@ -28,6 +28,9 @@ use crate::plan::{Attached, Plan};
 const FRAME: usize = 128;
 /// Changed neighbors are published together, so that a crowd of them does not mean a table each.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(5);
+/// Between two defences of an address, and between two conflicts in the log (RFC 5227 §1.1
+/// DEFEND_INTERVAL).
+const CONFLICT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Something control has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub struct Control {
     /// Something changed that the forwarders do not know yet, and when they may know it.
     publish_at: Option<Instant>,
     said: VecDeque<Said>,
+    /// When each address of ours was last defended.
+    defended: BTreeMap<(PortId, Ipv6Addr), Instant>,
     /// When the last conflict was reported: strangers must not fill the log.
     conflict_at: Option<Instant>,
     seed: u64,
@@ -94,6 +99,7 @@ impl Control {
             tables,
             publish_at: Some(now),
             said: VecDeque::new(),
+            defended: BTreeMap::new(),
             conflict_at: None,
             seed: rng.next(),
             plan,
@@ -164,6 +170,9 @@ impl Control {
         } else {
             self.announcer.withdraw_port(port);
             self.neighbors.forget_port(now, port);
+            if before.up {
+                self.tell_vips(port, false);
+            }
         }
         self.after(now);
     }
@@ -227,6 +236,7 @@ impl Control {
         for address in self.addresses_on(port) {
             self.announcer.claim(now, port, address);
         }
+        self.tell_vips(port, true);
         for (at, address) in self.plan.next_hops() {
             if at == port {
                 self.neighbors.pin(now, port, mapped(address));
@@ -236,6 +246,19 @@ impl Control {
             self.announce(announcement);
         }
         self.after(now);
+    }
+
+    /// Notes that the virtual addresses on a port are answered for, or no longer.
+    fn tell_vips(&mut self, port: PortId, served: bool) {
+        let vips = &self.plan.config().vips;
+        for vip in vips.iter().filter(|vip| self.plan.port_of(vip.network) == Some(port)) {
+            let (vip, address) = (vip.name.clone(), vip.address);
+            self.said.push_back(Said::Event(if served {
+                Event::VipServed { vip, address }
+            } else {
+                Event::VipReleased { vip, address }
+            }));
+        }
     }
 
     /// Our own and virtual addresses on a port.
@@ -285,10 +308,16 @@ impl Control {
     }
 
     fn conflict(&mut self, now: Instant, port: PortId, address: Ipv6Addr, mac: Mac) {
-        // RFC 5227 §2.4 (b): defend, but at most once in ten seconds; every VIP has one owner,
-        // so ours is the claim that counts.
-        let quiet = Duration::from_secs(10);
-        if self.conflict_at.is_some_and(|at| now.since(at) < quiet) {
+        // RFC 5227 §2.4 (b): defend, but each address at most once in ten seconds; every VIP has
+        // one owner, so ours is the claim that counts.
+        let recent = |at: &Instant| now.since(*at) < CONFLICT_PAUSE;
+        if self.defended.get(&(port, address)).is_some_and(recent) {
+            return;
+        }
+        self.defended.retain(|_, at| recent(at));
+        self.defended.insert((port, address), now);
+        self.announce(Announcement { port, address });
+        if self.conflict_at.as_ref().is_some_and(recent) {
             return;
         }
         self.conflict_at = Some(now);
@@ -297,7 +326,6 @@ impl Control {
         let network = network.map(|n| n.name.clone()).unwrap_or_default();
         let address = unmapped(address);
         self.said.push_back(Said::Event(Event::AddressConflict { address, network, mac }));
-        self.announce(Announcement { port, address: mapped(address) });
     }
 
     fn announce(&mut self, announcement: Announcement) {

@@ -35,10 +35,10 @@ impl Probes {
         plan: &Plan,
         attachments: Vec<Attachment>,
         ends: StackEnds,
-        verdicts: Sender<Verdict>,
-        control: Arc<Wake>,
+        control: (Sender<Verdict>, Arc<Wake>),
         seed: u64,
     ) -> Self {
+        let (verdicts, control) = control;
         let now = clock::now();
         let mut prober = Prober::new(now, attachments, seed);
         prober.set_targets(now, targets(plan));

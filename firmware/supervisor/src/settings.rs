@@ -37,7 +37,8 @@ pub fn load(folder: &Path, journal: &Journal) -> Option<Settings> {
         Ok(config) if config.node(&name).is_some() => {
             let servers: usize = config.pools.iter().map(|pool| pool.servers.len()).sum();
             let (vips, services) = (config.vips.len(), config.services.len());
-            journal.boot("config", format!("{vips} VIPs, {services} services, {servers} servers"));
+            journal.note(&Event::ConfigLoaded { vips, services, servers });
+            journal.boot("config", format!("{CLUSTER}, node {name}"));
             return Some(Settings { config, name, text });
         }
         Ok(config) => Refusal::stranger(&name, &config),

@@ -8,7 +8,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
 use base::rng::Rng;
-use base::{Mac, NetworkId};
+use base::{Instant, Mac, NetworkId};
 use dataplane::Forwarder;
 use hoststack::{Attachment, HostStack};
 use model::config::Config;
@@ -26,10 +26,10 @@ use crate::ports::Doors;
 use crate::probes::Probes;
 use crate::pty::Pty;
 use crate::settings::{self, Settings};
-use crate::size::size;
+use crate::size::{Size, size};
 use crate::threads::{Manner, Threads};
 use crate::watch::{End, Pulse, watch};
-use crate::wiring::{Wiring, wire};
+use crate::wiring::{Wiring, WorkerEnds, wire};
 
 /// Where the supervisor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,28 +96,11 @@ fn start(
         // The boot list so far stands on the line already; what follows is the faces' to write.
         journal.move_to_console(faces.wake.clone());
     }
-    let mut pulses = Vec::new();
-    for (number, ends) in workers.into_iter().enumerate() {
-        let shared = ends.shared.clone();
-        *shared.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            Some(empty_measurements(size.capacity.services, size.capacity.servers));
-        let progress = move || shared.progress.load(Ordering::Relaxed);
-        let name = format!("forward-{number}");
-        pulses.push(Pulse { name: name.clone(), progress: Arc::new(progress) });
-        let worker = Worker::new(ends, Forwarder::new(size.capacity, rng.next()), crew.spin);
-        let manner = Manner { core: crew.core(number), real_time: None };
-        threads.critical(&name, manner, journal, move || worker.run());
-    }
+    let mut pulses = crew.set_to_work(workers, &size, &mut rng, threads, journal);
     let attachments = attachments(&plan);
     let (verdict_sender, verdicts) = channel();
-    let mut prober = Probes::new(
-        &plan,
-        attachments.clone(),
-        probes,
-        verdict_sender,
-        control_wake.clone(),
-        rng.next(),
-    );
+    let (verdicts_of, seed) = ((verdict_sender, control_wake.clone()), rng.next());
+    let mut prober = Probes::new(&plan, attachments.clone(), probes, verdicts_of, seed);
     let (asker, questions) = sync_channel(QUESTIONS);
     let now = clock::now();
     let version = version(place, &plan);
@@ -127,12 +110,7 @@ fn start(
         name: version.node.clone(),
         banner: banner(&version, &plan),
         log: VecDeque::new(),
-        stack: HostStack::new(
-            now,
-            attachments,
-            limits::LOCAL_PORT_FIRST..=limits::LOCAL_PORT_LAST,
-            rng.next(),
-        ),
+        stack: face_stack(now, attachments, rng.next()),
         ends: faces,
         asker,
         control: control_wake.clone(),
@@ -156,12 +134,15 @@ fn start(
         version,
         ending: ending.clone(),
     };
-    let real_time = (place == Place::Box).then_some(CONTROL_PRIORITY);
-    let manner = Manner { core: None, real_time };
-    threads.critical("control", manner, journal, move || control.run());
+    threads.critical("control", control_manner(place), journal, move || control.run());
     threads.restartable("probes", Manner::default(), journal, move || prober.run());
     threads.restartable("faces", Manner::default(), journal, move || face.run());
     Ok(pulses)
+}
+
+fn control_manner(place: Place) -> Manner {
+    let real_time = (place == Place::Box).then_some(CONTROL_PRIORITY);
+    Manner { core: None, real_time }
 }
 
 /// How many forward, and where.
@@ -182,6 +163,30 @@ impl Crew {
         Self { workers: cores.len().min(limits::WORKERS), cores, spin: SPIN }
     }
 
+    /// Starts the workers.
+    fn set_to_work(
+        &self,
+        workers: Vec<WorkerEnds>,
+        size: &Size,
+        rng: &mut Rng,
+        threads: &Threads,
+        journal: &Journal,
+    ) -> Vec<Pulse> {
+        let mut pulses = Vec::new();
+        for (number, ends) in workers.into_iter().enumerate() {
+            let shared = ends.shared.clone();
+            *shared.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                Some(empty_measurements(size.capacity.services, size.capacity.servers));
+            let progress = move || shared.progress.load(Ordering::Relaxed);
+            let name = format!("forward-{number}");
+            pulses.push(Pulse { name: name.clone(), progress: Arc::new(progress) });
+            let worker = Worker::new(ends, Forwarder::new(size.capacity, rng.next()), self.spin);
+            let manner = Manner { core: self.core(number), real_time: None };
+            threads.critical(&name, manner, journal, move || worker.run());
+        }
+        pulses
+    }
+
     fn core(&self, worker: usize) -> Option<usize> {
         self.cores.get(worker).copied()
     }
@@ -197,6 +202,12 @@ fn plan(settings: Option<Settings>, seed: u64) -> (Plan, String) {
     }
     let (config, node) = settings::nothing();
     (Plan::of(config, node, seed), String::new())
+}
+
+/// The endpoint for the node's own services.
+fn face_stack(now: Instant, attachments: Vec<Attachment>, seed: u64) -> HostStack {
+    let ports = limits::LOCAL_PORT_FIRST..=limits::LOCAL_PORT_LAST;
+    HostStack::new(now, attachments, ports, seed)
 }
 
 fn attachments(plan: &Plan) -> Vec<Attachment> {

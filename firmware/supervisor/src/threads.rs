@@ -101,7 +101,7 @@ impl Threads {
     pub fn tend(&mut self, journal: &Journal) -> bool {
         let mut died = false;
         while let Ok(Death { name, words }) = self.deaths.try_recv() {
-            journal.note(&Event::TaskRestarted { task: name, reason: words });
+            journal.note(&Event::TaskDied { task: name, reason: words });
             died = true;
         }
         died

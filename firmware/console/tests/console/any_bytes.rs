@@ -16,7 +16,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         4 => "[ -~]{0,20}".prop_map(String::into_bytes),
         2 => prop::sample::select(vec![
             "show ports\r", "show counters | json\r", "sh", "show ", "\t", "?", "\x1b[A", "\x1b[B",
-            "\x1b[C", "\x1b[D", "\x03", "\x15", "| match ", "\"", "\x1b[3~", "\x1b", "\x1b[", "\r\n",
+            "\x1b[C", "\x1b[D", "\x03", "\x15", "| match ", "\"", "\x1b[3~", "\x1b", "\x1b[",
+            "\r\n",
         ]).prop_map(|text| text.as_bytes().to_vec()),
     ]
 }

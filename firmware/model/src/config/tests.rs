@@ -89,12 +89,15 @@ fn each_kind_of_mistake_is_told_once_and_where() {
         (
             "\"192.0.2.0/24\"",
             "\"192.0.2.5/24\"",
-            "network.outside.prefixes[0]: \"192.0.2.5/24\" has host bits, its network is 192.0.2.0/24",
+            "network.outside.prefixes[0]: \"192.0.2.5/24\" has host bits, its network is \
+             192.0.2.0/24",
         ),
         (
             "\"fd00::/64\"",
             "\"10.0.0.128/25\"",
-            "network.inside.prefixes[1]: 10.0.0.128/25 overlaps 10.0.0.0/24 of network \"inside\"\nnode.n1.port.eth1.addresses[1]: fd00::2 is in no prefix of network \"inside\"",
+            "network.inside.prefixes[1]: 10.0.0.128/25 overlaps 10.0.0.0/24 of network \
+             \"inside\"\nnode.n1.port.eth1.addresses[1]: fd00::2 is in no prefix of network \
+              \"inside\"",
         ),
         ("[\"10.0.0.0/24\", \"fd00::/64\"]", "[]", "network.inside.prefixes: 0 elements"),
         (
@@ -105,7 +108,8 @@ fn each_kind_of_mistake_is_told_once_and_where() {
         (
             "\"2001:db8:1::1\"",
             "\"192.0.2.2\"",
-            "network.outside.gateways[1]: 192.0.2.1 is an IPv4 gateway already, two are not built yet",
+            "network.outside.gateways[1]: 192.0.2.1 is an IPv4 gateway already, two are not \
+             built yet",
         ),
         (
             "\"192.0.2.1\"",
@@ -156,7 +160,8 @@ fn each_kind_of_mistake_is_told_once_and_where() {
         // Services and servers.
         (
             "[pool.web]",
-            "[service.x]\nvip = \"www\"\nprotocol = \"tcp\"\nports = \"443\"\npool = \"web\"\n[pool.web]",
+            "[service.x]\nvip = \"www\"\nprotocol = \"tcp\"\nports = \"443\"\npool = \"web\"\n\
+             [pool.web]",
             "service.x.ports: port 443 is served by service \"web\" too",
         ),
         (
@@ -181,8 +186,10 @@ fn each_kind_of_mistake_is_told_once_and_where() {
         ),
         (
             server,
-            "[pool.web.server.s0]\naddress = \"10.0.0.11\"\nport = 8080\n[pool.web.server.s1]\naddress = \"10.0.0.11\"",
-            "pool.web.server.s1.address: another server of the pool has 10.0.0.11 and the same port already",
+            "[pool.web.server.s0]\naddress = \"10.0.0.11\"\nport = 8080\n[pool.web.server.s1]\n\
+             address = \"10.0.0.11\"",
+            "pool.web.server.s1.address: another server of the pool has 10.0.0.11 and the same \
+             port already",
         ),
         // Nodes.
         ("[node.n1]", "[node.n0]\nid = 1\n[node.n1]", "node.n1.id: node \"n0\" has id 1 already"),
@@ -208,8 +215,10 @@ fn each_kind_of_mistake_is_told_once_and_where() {
         ),
         (
             "[node.n1.port.eth1]",
-            "[node.n1.port.eth2]\nnetwork = \"outside\"\naddresses = [\"192.0.2.12/24\"]\n[node.n1.port.eth1]",
-            "node.n1.port.eth2.network: port eth0 is on network \"outside\" already, bundles of ports are not built yet",
+            "[node.n1.port.eth2]\nnetwork = \"outside\"\naddresses = [\"192.0.2.12/24\"]\n\
+             [node.n1.port.eth1]",
+            "node.n1.port.eth2.network: port eth0 is on network \"outside\" already, bundles of \
+             ports are not built yet",
         ),
     ] {
         assert_eq!(problems(&with(old, new)).join("\n"), expected, "{new}");
