@@ -402,3 +402,55 @@ impl Control {
 }
 
 const _: () = assert!(FRAME >= 14 + 40 + 32 && limits::VIPS > 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::config::Config;
+
+    const PORT: PortId = PortId(0);
+
+    fn control() -> Control {
+        let text = r#"
+            [cluster]
+            name = "c"
+            [network.outside]
+            prefixes = ["192.0.2.0/24"]
+            [vip.a]
+            network = "outside"
+            address = "192.0.2.80"
+            [vip.b]
+            network = "outside"
+            address = "192.0.2.81"
+            [node.n1]
+            id = 1
+            [node.n1.port.eth0]
+            network = "outside"
+            addresses = ["192.0.2.11/24"]
+        "#;
+        let plan = Plan::new(Config::parse(text).unwrap(), "n1", 1).unwrap();
+        let up = Attached { mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 1_500, up: true };
+        Control::new(Instant::ZERO, plan, alloc::vec![up], 1)
+    }
+
+    /// How many frames defend an address, and how many lines speak of it.
+    fn conflict(control: &mut Control, seconds: u64, last: u8) -> (usize, usize) {
+        while control.poll_said().is_some() {}
+        let address = mapped(IpAddr::from([192, 0, 2, last]));
+        let mac = Mac([2, 0, 0, 0, 0, 66]);
+        let event = dataplane::Event::AddressConflict { port: PORT, address, mac };
+        control.handle_event(Instant::from_millis(seconds * 1_000), event);
+        let said: Vec<_> = core::iter::from_fn(|| control.poll_said()).collect();
+        let frames = said.iter().filter(|said| matches!(said, Said::Transmit(..))).count();
+        (frames, said.len() - frames)
+    }
+
+    #[test]
+    fn each_address_is_defended_and_strangers_cannot_fill_the_log() {
+        let mut control = control();
+        assert_eq!(conflict(&mut control, 100, 80), (2, 1));
+        assert_eq!(conflict(&mut control, 101, 80), (0, 0), "not again within ten seconds");
+        assert_eq!(conflict(&mut control, 101, 81), (2, 0), "defended, though not told");
+        assert_eq!(conflict(&mut control, 111, 80), (2, 1));
+    }
+}
