@@ -148,7 +148,9 @@ impl Doors {
             }
             LinkState::Up(link) if port.open == Some(link.index) => self.tell(id, &link, true),
             LinkState::Down if port.open.is_some() => match Link::read(&port.interface) {
-                Ok(link) => self.tell(id, &link, false),
+                Ok(link) if port.open == Some(link.index) => self.tell(id, &link, false),
+                // Another interface has the name now, and the news of it was lost.
+                Ok(_) => self.open(now, id),
                 Err(_) => port.retry_at = Some(now),
             },
             LinkState::Up(_) | LinkState::Down => self.open(now, id),

@@ -62,7 +62,8 @@ mod depth {
     pub const PORTS: usize = 64;
     /// … the worker does not take the next tables or port until there is room.
     pub const RETIRED: usize = 128;
-    /// … the event is lost and counted; neighbors are asked for again by the next packet.
+    /// … the event is lost; the next packet for that neighbor, or the next conflict, brings
+    /// another.
     pub const EVENTS: usize = 1_024;
     /// … the frame is lost; questions and announcements are repeated.
     pub const FRAMES: usize = 1_024;
