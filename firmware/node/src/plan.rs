@@ -170,10 +170,16 @@ impl Plan {
                 address: mapped(server.address),
                 port: server.port,
                 pool: member.pool,
+                link: self.link_of(server.address),
                 up: working(id),
             })
         });
         servers.collect()
+    }
+
+    /// The network that an address is on the link of, if this node has a port there.
+    fn link_of(&self, address: IpAddr) -> Option<NetworkId> {
+        self.config.network_of(address).filter(|&network| self.port_of(network).is_some())
     }
 
     /// The pools' selection tables over the servers that may take new flows.

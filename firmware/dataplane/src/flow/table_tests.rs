@@ -17,6 +17,7 @@ fn tables() -> Tables {
         address: Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped(),
         port: Some(8080),
         pool: PoolId(0),
+        link: None,
         up: true,
     };
     let servers = Arc::new((1..=4).map(server).collect());

@@ -34,6 +34,10 @@ impl Forwarder {
         let Some(server) = pass.tables.server(server_id).copied() else {
             return Verdict::Drop(DropReason::NoServer);
         };
+        if direction == Direction::Reply && server.link.is_some_and(|at| at != pass.port.network) {
+            // Somebody elsewhere speaks in the server's name (RFC 2827).
+            return Verdict::Drop(DropReason::SpoofedSource);
+        }
         if !server.up && direction == Direction::Request {
             return self.failed(pass, bytes, offload, headers, ip, slot);
         }
@@ -191,6 +195,9 @@ impl Forwarder {
             return None;
         };
         let tables = pass.tables;
+        if tables.server(server)?.link.is_some_and(|at| at != pass.port.network) {
+            return None;
+        }
         let vip = tables.vips.get(tables.service(service)?.vip.index())?;
         let request = FlowKey {
             source: key.destination,

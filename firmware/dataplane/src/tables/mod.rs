@@ -134,6 +134,9 @@ pub struct Server {
     pub port: Option<u16>,
     /// The pool it belongs to.
     pub pool: PoolId,
+    /// The network it is on the link of: its packets come from there and from nowhere else.
+    /// `None`: it is behind a router, or another node's.
+    pub link: Option<NetworkId>,
     /// It works. Flows of a server that does not are reset (TCP) or chosen anew (UDP).
     pub up: bool,
 }

@@ -4,7 +4,7 @@ use base::{Mac, Offload};
 use fixtures::{ACK, Packet, SYN};
 
 use crate::common::{
-    CLIENT, CLIENT6, INSIDE, OUTSIDE, Port, ROUTER, Wire, inside, outside, with_macs,
+    CLIENT, CLIENT6, INSIDE, Lab, OUTSIDE, Port, ROUTER, Wire, inside, outside, with_macs,
 };
 use crate::table::{Case, check, tcp, udp};
 
@@ -155,6 +155,18 @@ fn nobody_speaks_in_our_name() {
         dropped("over IPv6", from("[fd00::1]:9", "[2001:db8:1::80]:53"), spoofed),
         dropped("the subnet's broadcast asks", from("192.0.2.255:9", "192.0.2.80:53"), spoofed),
     ]);
+}
+
+#[test]
+fn a_reply_comes_from_the_servers_side_only() {
+    let mut lab = Lab::new();
+    let forged = outside(&udp("10.0.0.12:5353", CLIENT, b"a"));
+    assert_eq!(lab.receive(&forged).verdict, "drop no_flow");
+    lab.receive(&outside(&udp(CLIENT, "192.0.2.80:53", b"q")));
+    let seen = lab.receive(&forged);
+    assert_eq!((seen.verdict.as_str(), seen.sent.len()), ("drop spoofed_source", 0));
+    let seen = lab.receive(&inside(&udp("10.0.0.12:5353", CLIENT, b"a")));
+    assert_eq!(seen.verdict, "forward dns/d1");
 }
 
 #[test]
