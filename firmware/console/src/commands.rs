@@ -22,7 +22,7 @@ pub struct Command {
 }
 
 /// What a command does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Action {
     /// It asks for something.
     Ask(Request),
@@ -131,6 +131,14 @@ pub static COMMANDS: &[Command] = &[
         "what happened",
         "The lines of the log that the box remembers, oldest first.",
         Topic::Log,
+    ),
+    show(
+        "show neighbors",
+        "stations on the networks of this box",
+        "One row for each station that the box knows or asks for: gateways and servers of the \
+         configuration always, others while packets go to them. One that is incomplete has not \
+         answered.",
+        Topic::Neighbors,
     ),
     Command {
         name: "help",

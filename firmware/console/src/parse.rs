@@ -259,8 +259,8 @@ mod tests {
             ("show ports|json", "show ports [Json]"),
             ("show log | m a b | count", "show log [Match(\"a b\"), Count]"),
             ("show log | match \"a | b\"", "show log [Match(\"a | b\")]"),
-            ("help", "help on 13"),
-            ("help show", "help on 10"),
+            ("help", "help on 14"),
+            ("help show", "help on 11"),
             ("h sh po", "help on 1"),
             ("reboot", "reboot []"),
             ("reb", "\"reboot\" is not abbreviated: type it in full"),
@@ -268,14 +268,14 @@ mod tests {
             (
                 "show",
                 "incomplete, expected ports, vips, services, servers, flows, counters, \
-                      boot, version, config, log",
+                      boot, version, config, log, neighbors",
             ),
             ("show s", "\"s\" is ambiguous: services, servers"),
             ("show v", "\"v\" is ambiguous: vips, version"),
             (
                 "show x",
                 "unknown word \"x\", expected ports, vips, services, servers, flows, \
-                        counters, boot, version, config, log",
+                        counters, boot, version, config, log, neighbors",
             ),
             ("format c:", "unknown word \"format\", expected show, help, reboot, poweroff"),
             ("show ports eth0", "\"eth0\" is one word too many"),

@@ -177,10 +177,10 @@ impl Session {
         match parse::line(line) {
             Ok(Line::Empty) => {}
             Ok(Line::Help(commands)) => self.help(&commands),
-            Ok(Line::Run(command, filters)) => match command.action {
+            Ok(Line::Run(command, filters)) => match &command.action {
                 Action::Ask(request) => {
                     self.waiting = Some(filters);
-                    return Some(request);
+                    return Some(request.clone());
                 }
                 Action::Help => self.help(&[command]),
             },

@@ -128,7 +128,16 @@ fn plain(reply: Reply) -> View {
         Reply::Counters(counters) => View::Record(counters.into_iter().map(counter).collect()),
         Reply::Version(version) => View::Record(self::version(version)),
         Reply::Config(text) => View::Lines(text.lines().map(ToString::to_string).collect()),
-        Reply::Log(lines) => View::Lines(lines),
+        Reply::Log(lines) | Reply::Lines(lines) => View::Lines(lines),
+        Reply::Neighbors(neighbors) => table(NEIGHBORS, neighbors, neighbor),
+        Reply::Revisions(revisions) => table(REVISIONS, revisions, revision),
+        Reply::Sessions(sessions) => table(SESSIONS, sessions, session),
+        Reply::Problems(problems) => {
+            View::Lines(problems.iter().map(ToString::to_string).collect())
+        }
+        Reply::Committed { revision, saved, confirm_by } => {
+            View::Sentence("committed", committed(revision, saved, confirm_by))
+        }
         Reply::Done(sentence) => View::Sentence("done", sentence),
         Reply::Refused(sentence) => View::Sentence("refused", sentence),
     }
@@ -266,6 +275,73 @@ const BOOT_STEPS: &[Column] = &[shown("at"), shown("step"), shown("result")];
 
 fn boot_step(step: status::BootStep) -> Vec<Cell> {
     alloc::vec![Cell::Time(step.at), Cell::Text(step.name), Cell::Text(step.detail)]
+}
+
+const NEIGHBORS: &[Column] =
+    &[shown("address"), shown("mac"), shown("state"), shown("port"), shown("network")];
+
+fn neighbor(neighbor: status::Neighbor) -> Vec<Cell> {
+    alloc::vec![
+        Cell::text(neighbor.address),
+        neighbor.mac.map_or(Cell::Nothing, Cell::text),
+        Cell::text(neighbor.state),
+        Cell::Text(neighbor.port),
+        Cell::Text(neighbor.network),
+    ]
+}
+
+const REVISIONS: &[Column] = &[
+    shown("revision"),
+    shown("at"),
+    shown("user"),
+    shown("face"),
+    shown("changes"),
+    shown("confirmed"),
+    shown("comment"),
+];
+
+fn revision(revision: status::Revision) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Number(revision.number.into()),
+        Cell::Time(revision.at),
+        if revision.user.is_empty() { Cell::Nothing } else { Cell::Text(revision.user) },
+        revision.face.map_or(Cell::Nothing, Cell::text),
+        Cell::Number(revision.changes.into()),
+        Cell::Flag(revision.confirmed),
+        Cell::Text(revision.comment),
+    ]
+}
+
+const SESSIONS: &[Column] = &[
+    shown("session"),
+    shown("user"),
+    shown("role"),
+    shown("face"),
+    shown("since"),
+    shown("configures"),
+];
+
+fn session(session: status::Session) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Number(session.number),
+        Cell::Text(session.user),
+        Cell::text(session.role),
+        Cell::text(session.face),
+        Cell::Time(session.since),
+        Cell::Flag(session.configures),
+    ]
+}
+
+fn committed(revision: u32, saved: bool, confirm_by: Option<Instant>) -> String {
+    let mut text = alloc::format!("revision {revision} is in force");
+    if !saved {
+        text.push_str(", running only, not saved");
+    }
+    if let Some(at) = confirm_by {
+        let seconds = at.as_millis() / 1_000;
+        text.push_str(&alloc::format!("; it returns at {seconds} s unless confirmed"));
+    }
+    text
 }
 
 fn version(version: status::Version) -> Vec<(String, Cell)> {

@@ -3,11 +3,87 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
+use base::time::Instant;
+
+use crate::config::Problem;
 use crate::status;
 
-/// What an operator wants.
+/// Who asks, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Which session, unique among those of one start of the program. A session holds the
+    /// candidate's lock and a commit that waits to be confirmed.
+    pub session: u64,
+    /// Who logged in; `console` while no user is configured.
+    pub user: String,
+    /// What they may do.
+    pub role: Role,
+    /// Where they are.
+    pub face: Face,
+}
+
+/// What an operator may do. Each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// See.
+    View,
+    /// Drain servers, ask for a restart.
+    Operate,
+    /// Change the configuration.
+    Configure,
+}
+
+impl Role {
+    /// The word for it in documents and on consoles.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Operate => "operate",
+            Self::Configure => "configure",
+        }
+    }
+
+    /// The inverse of [`Self::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::View, Self::Operate, Self::Configure].into_iter().find(|role| role.word() == word)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Where an operator is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// At the serial line.
+    Serial,
+    /// At the web page, or a program that speaks like one.
+    Web,
+}
+
+impl Face {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Serial => "serial",
+            Self::Web => "web",
+        }
+    }
+}
+
+impl fmt::Display for Face {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To see something.
     Show(Topic),
@@ -15,6 +91,83 @@ pub enum Request {
     Reboot,
     /// The box to go off.
     PowerOff,
+    /// A server to get no new flows, or to get them again; until the next commit or restart.
+    DrainServer {
+        /// Its pool.
+        pool: String,
+        /// Its name in the pool.
+        server: String,
+        /// No new flows; else again as configured.
+        drain: bool,
+    },
+    /// To change the candidate: nobody else may meanwhile.
+    ConfigureEnter,
+    /// To change it no more.
+    ConfigureExit {
+        /// What was changed and not committed is given up; else that is a reason to refuse.
+        discard: bool,
+    },
+    /// A key of the candidate to have a value.
+    Set {
+        /// A dotted TOML key.
+        path: String,
+        /// A TOML value, or a word, number, address or list of them as one types it.
+        value: String,
+    },
+    /// A key or table of the candidate to go.
+    Delete {
+        /// A dotted TOML key.
+        path: String,
+    },
+    /// To see the candidate.
+    ShowCandidate {
+        /// Which key or table of it; empty: all.
+        path: String,
+    },
+    /// To see how the candidate differs from what is in force.
+    Compare,
+    /// To know what is wrong with the candidate.
+    CommitCheck,
+    /// The candidate to be in force.
+    Commit {
+        /// To return by itself unless it is confirmed within so many minutes, 1 to 60.
+        confirmed: Option<u16>,
+        /// What for.
+        comment: String,
+    },
+    /// What was committed to stay.
+    CommitConfirm,
+    /// The candidate to be as a revision was.
+    Rollback {
+        /// How many commits ago; 0: what is in force.
+        number: u8,
+    },
+    /// The candidate to be this.
+    Replace {
+        /// A whole cluster document.
+        text: String,
+    },
+}
+
+impl Request {
+    /// What it takes to ask for it.
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::Show(_) => Role::View,
+            Self::Reboot | Self::PowerOff | Self::DrainServer { .. } => Role::Operate,
+            Self::ConfigureEnter
+            | Self::ConfigureExit { .. }
+            | Self::Set { .. }
+            | Self::Delete { .. }
+            | Self::ShowCandidate { .. }
+            | Self::Compare
+            | Self::CommitCheck
+            | Self::Commit { .. }
+            | Self::CommitConfirm
+            | Self::Rollback { .. }
+            | Self::Replace { .. } => Role::Configure,
+        }
+    }
 }
 
 /// What can be seen.
@@ -40,6 +193,12 @@ pub enum Topic {
     Config,
     /// What happened.
     Log,
+    /// What was in force before, the newest first.
+    Revisions,
+    /// Who is there.
+    Sessions,
+    /// The stations on the networks of this box.
+    Neighbors,
 }
 
 /// What an operator gets.
@@ -65,6 +224,25 @@ pub enum Reply {
     Config(String),
     /// To [`Topic::Log`]: lines as [`crate::event::Event::render`] makes them, oldest first.
     Log(Vec<String>),
+    /// To [`Topic::Revisions`].
+    Revisions(Vec<status::Revision>),
+    /// To [`Topic::Sessions`].
+    Sessions(Vec<status::Session>),
+    /// To [`Topic::Neighbors`].
+    Neighbors(Vec<status::Neighbor>),
+    /// To [`Request::ShowCandidate`] and [`Request::Compare`].
+    Lines(Vec<String>),
+    /// What is wrong; nothing was changed.
+    Problems(Vec<Problem>),
+    /// The candidate is in force.
+    Committed {
+        /// Its number.
+        revision: u32,
+        /// It survives a restart; else it is in force until then.
+        saved: bool,
+        /// When it returns to the revision before unless it is confirmed.
+        confirm_by: Option<Instant>,
+    },
     /// It is being done, in one sentence.
     Done(String),
     /// It cannot be done, in one sentence that says why.

@@ -12,6 +12,7 @@ use base::time::{Duration, Instant};
 use base::{Mac, Prefix};
 
 use crate::config::{Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
+use crate::operator::{Face, Role};
 
 /// A port of this box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,4 +273,83 @@ pub struct Version {
     pub node: String,
     /// Time since the kernel started.
     pub uptime: Duration,
+}
+
+/// A configuration that is or was in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number, from 1 for what the box started with.
+    pub number: u32,
+    /// When it was committed.
+    pub at: Instant,
+    /// By whom; empty: the box itself.
+    pub user: String,
+    /// From where; none: the box itself.
+    pub face: Option<Face>,
+    /// What for.
+    pub comment: String,
+    /// Keys that differ from the revision before.
+    pub changes: u32,
+    /// It stays; else it returns to the one before unless it is confirmed.
+    pub confirmed: bool,
+}
+
+/// Somebody at a console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its number.
+    pub number: u64,
+    /// Who.
+    pub user: String,
+    /// What they may do.
+    pub role: Role,
+    /// Where.
+    pub face: Face,
+    /// Since when.
+    pub since: Instant,
+    /// They change the candidate.
+    pub configures: bool,
+}
+
+/// A station on a network of this box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// Its address.
+    pub address: IpAddr,
+    /// The port that leads to it.
+    pub port: String,
+    /// Its network.
+    pub network: String,
+    /// Its hardware address, while that is known.
+    pub mac: Option<Mac>,
+    /// Whether it answers.
+    pub state: NeighborState,
+}
+
+/// Whether a neighbor answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeighborState {
+    /// It is asked for, and has not answered.
+    Incomplete,
+    /// It answered not long ago.
+    Reachable,
+    /// It answered, and is asked again.
+    Probe,
+}
+
+impl NeighborState {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::Reachable => "reachable",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+impl fmt::Display for NeighborState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
 }

@@ -5,13 +5,14 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
 
+use base::address::unmapped;
 use base::{PortId, ServerId, ServiceId, VipId};
 use dataplane::Counters;
 use dataplane::counters::Traffic as FlowTraffic;
 use model::config::ServerState;
 use model::status::{self, Cause, Counter, Health, Link, Traffic};
 
-use crate::Control;
+use crate::{Control, NeighborState};
 
 /// What the supervisor measured: the sum over all forwarders, and each port's own counts.
 #[derive(Debug)]
@@ -144,6 +145,22 @@ impl Control {
             })
         });
         servers.collect()
+    }
+
+    /// The stations on the networks of this box.
+    pub fn show_neighbors(&self) -> Vec<status::Neighbor> {
+        let neighbors = self.neighbors().iter().filter_map(|(port, address, state)| {
+            let port = self.plan().node().ports.get(port.index())?;
+            let network = self.plan().config().networks.get(port.network.index())?;
+            let (state, mac) = match state {
+                NeighborState::Incomplete(_) => (status::NeighborState::Incomplete, None),
+                NeighborState::Reachable(mac) => (status::NeighborState::Reachable, Some(mac)),
+                NeighborState::Probe(mac, _) => (status::NeighborState::Probe, Some(mac)),
+            };
+            let (port, network) = (port.name.clone(), network.name.clone());
+            Some(status::Neighbor { address: unmapped(address), port, network, mac, state })
+        });
+        neighbors.collect()
     }
 
     /// Every counter: the forwarders', each reason to drop, each service's and server's traffic.

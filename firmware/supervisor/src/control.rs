@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base::{Instant, ServerId};
 use model::limits;
-use model::operator::{Reply, Request, Topic};
+use model::operator::{Origin, Reply, Request, Topic};
 use model::status::{Cause, Version};
 use netio::Wake;
 use node::status::Measured;
@@ -25,6 +25,9 @@ const IDLE: Duration = Duration::from_millis(500);
 /// A request is answered with old measurements when a worker takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Why the configuration cannot be changed.
+const FIXED: &str = "the configuration cannot be changed while the box runs";
+
 /// A verdict on a server.
 pub struct Verdict {
     /// Which.
@@ -37,6 +40,8 @@ pub struct Verdict {
 
 /// What an operator asks, and where the answer goes.
 pub struct Question {
+    /// Who.
+    pub origin: Origin,
     /// What.
     pub request: Request,
     /// Where to.
@@ -206,7 +211,11 @@ impl ControlThread {
     fn hear_operators(&mut self, now: Instant, state: &mut State) {
         loop {
             match self.questions.try_recv() {
-                Ok(question) if needs_measurements(question.request) => {
+                Ok(question) if question.origin.role < question.request.role() => {
+                    let reply = forbidden(&question);
+                    deliver(question, reply);
+                }
+                Ok(question) if needs_measurements(&question.request) => {
                     for worker in &self.workers {
                         worker.shared.wanted.store(true, Ordering::Release);
                         worker.shared.wake.wake();
@@ -214,7 +223,7 @@ impl ControlThread {
                     state.waiting.push_back((now, question));
                 }
                 Ok(question) => {
-                    let reply = self.reply(question.request, now, state);
+                    let reply = self.reply(&question.request, now, state);
                     deliver(question, reply);
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
@@ -233,7 +242,7 @@ impl ControlThread {
                 self.collect(state);
             }
             if let Some((_, question)) = state.waiting.pop_front() {
-                let reply = self.reply(question.request, now, state);
+                let reply = self.reply(&question.request, now, state);
                 deliver(question, reply);
             }
         }
@@ -266,9 +275,9 @@ impl ControlThread {
         }
     }
 
-    fn reply(&self, request: Request, now: Instant, state: &State) -> Reply {
+    fn reply(&self, request: &Request, now: Instant, state: &State) -> Reply {
         let topic = match request {
-            Request::Show(topic) => topic,
+            Request::Show(topic) => *topic,
             Request::Reboot => {
                 self.ending.ask(Ending::REBOOT);
                 return Reply::Done("the box starts again".into());
@@ -277,6 +286,18 @@ impl ControlThread {
                 self.ending.ask(Ending::POWER_OFF);
                 return Reply::Done("the box goes off".into());
             }
+            Request::DrainServer { .. }
+            | Request::ConfigureEnter
+            | Request::ConfigureExit { .. }
+            | Request::Set { .. }
+            | Request::Delete { .. }
+            | Request::ShowCandidate { .. }
+            | Request::Compare
+            | Request::CommitCheck
+            | Request::Commit { .. }
+            | Request::CommitConfirm
+            | Request::Rollback { .. }
+            | Request::Replace { .. } => return Reply::Refused(FIXED.into()),
         };
         let (control, measured) = (&self.control, &state.measured);
         match topic {
@@ -292,6 +313,8 @@ impl ControlThread {
             }
             Topic::Config => Reply::Config(self.text.clone()),
             Topic::Log => Reply::Log(self.journal.lines()),
+            Topic::Neighbors => Reply::Neighbors(control.show_neighbors()),
+            Topic::Revisions | Topic::Sessions => Reply::Refused(FIXED.into()),
         }
     }
 
@@ -336,7 +359,13 @@ impl State {
     }
 }
 
-fn needs_measurements(request: Request) -> bool {
+/// Whoever asked may not.
+fn forbidden(question: &Question) -> Reply {
+    let (role, needed) = (question.origin.role, question.request.role());
+    Reply::Refused(format!("the role {role} may not do this, it takes {needed}"))
+}
+
+fn needs_measurements(request: &Request) -> bool {
     match request {
         Request::Show(
             Topic::Ports
@@ -346,9 +375,29 @@ fn needs_measurements(request: Request) -> bool {
             | Topic::Flows
             | Topic::Counters,
         ) => true,
-        Request::Show(Topic::Boot | Topic::Version | Topic::Config | Topic::Log)
+        Request::Show(
+            Topic::Boot
+            | Topic::Version
+            | Topic::Config
+            | Topic::Log
+            | Topic::Revisions
+            | Topic::Sessions
+            | Topic::Neighbors,
+        )
         | Request::Reboot
-        | Request::PowerOff => false,
+        | Request::PowerOff
+        | Request::DrainServer { .. }
+        | Request::ConfigureEnter
+        | Request::ConfigureExit { .. }
+        | Request::Set { .. }
+        | Request::Delete { .. }
+        | Request::ShowCandidate { .. }
+        | Request::Compare
+        | Request::CommitCheck
+        | Request::Commit { .. }
+        | Request::CommitConfirm
+        | Request::Rollback { .. }
+        | Request::Replace { .. } => false,
     }
 }
 

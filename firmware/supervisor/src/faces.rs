@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use console::Session;
 use hoststack::HostStack;
-use model::operator::{Reply, Request};
+use model::operator::{Face, Origin, Reply, Request, Role};
 use netio::Wake;
 
 use crate::clock;
@@ -108,8 +108,8 @@ impl Faces {
 
     fn ask(&mut self, pending: &mut VecDeque<Request>, answer: &Sender<Reply>) {
         while let Some(request) = pending.pop_front() {
-            let question =
-                Question { request, answer: answer.clone(), wake: self.ends.wake.clone() };
+            let (answer, wake) = (answer.clone(), self.ends.wake.clone());
+            let question = Question { origin: at_the_line(), request, answer, wake };
             match self.asker.try_send(question) {
                 Ok(()) => self.control.wake(),
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -184,6 +184,12 @@ impl Faces {
         }
         self.ends.wake.drain();
     }
+}
+
+/// Whoever sits at the line: it needs no login, and may do everything.
+fn at_the_line() -> Origin {
+    let (user, role) = ("console".to_owned(), Role::Configure);
+    Origin { session: 1, user, role, face: Face::Serial }
 }
 
 /// Moves packets of a host stack into the queue to the first worker. Whether there were any.

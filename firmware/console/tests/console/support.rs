@@ -4,7 +4,8 @@ use base::{Mac, Prefix};
 use console::Session;
 use model::operator::{Reply, Request, Topic};
 use model::status::{
-    BootStep, Cause, Counter, Flows, Health, Link, Port, Server, Service, Traffic, Version, Vip,
+    BootStep, Cause, Counter, Flows, Health, Link, Neighbor, NeighborState, Port, Server, Service,
+    Traffic, Version, Vip,
 };
 use model::{Gateway, Mode, ServerState, ServiceProtocol};
 
@@ -107,7 +108,37 @@ pub fn answer(request: Request) -> Reply {
         ]),
         Request::Reboot => Reply::Done("rebooting".into()),
         Request::PowerOff => Reply::Refused("the image is being written".into()),
+        Request::Show(Topic::Neighbors) => Reply::Neighbors(neighbors()),
+        Request::Show(Topic::Revisions) => Reply::Revisions(vec![]),
+        Request::Show(Topic::Sessions) => Reply::Sessions(vec![]),
+        Request::DrainServer { .. }
+        | Request::ConfigureEnter
+        | Request::ConfigureExit { .. }
+        | Request::Set { .. }
+        | Request::Delete { .. }
+        | Request::ShowCandidate { .. }
+        | Request::Compare
+        | Request::CommitCheck
+        | Request::Commit { .. }
+        | Request::CommitConfirm
+        | Request::Rollback { .. }
+        | Request::Replace { .. } => Reply::Done(format!("{request:?}")),
     }
+}
+
+fn neighbors() -> Vec<Neighbor> {
+    let neighbor = |address: &str, mac, state, port: &str, network: &str| Neighbor {
+        address: address.parse().unwrap(),
+        port: port.into(),
+        network: network.into(),
+        mac,
+        state,
+    };
+    let mac = Some(base::Mac([2, 0, 0, 0, 0, 1]));
+    vec![
+        neighbor("192.0.2.1", mac, NeighborState::Reachable, "eth0", "outside"),
+        neighbor("fd00::11", None, NeighborState::Incomplete, "eth1", "inside"),
+    ]
 }
 
 fn step(milliseconds: u64, name: &str, detail: &str) -> BootStep {
