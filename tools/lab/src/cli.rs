@@ -1,13 +1,16 @@
 //! `cargo xtask lab …`: the verbs of the lab as people type them.
 
+use crate::faults::{self, Fault};
 use crate::lifecycle::{self, Plan};
+use crate::network::Wiring;
 use crate::place::Place;
 use crate::topology::{Counts, Role};
-use crate::{LabError, console, echo, status, traffic};
-use clap::{Args, Subcommand};
+use crate::{LabError, console, echo, status, switch, switches, traffic};
+use clap::{Args, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 /// A verb of the lab.
 #[derive(Debug, Subcommand)]
@@ -34,8 +37,33 @@ pub enum Verb {
         #[arg(default_value = "node1")]
         node: String,
     },
+    /// Make things go wrong: links, processes (links need `lab up --wiring switch`)
+    Fault {
+        /// Which
+        #[command(subcommand)]
+        fault: Fault,
+    },
+    /// Write the frames of a segment to a file (needs `lab up --wiring switch`)
+    Capture {
+        /// The network, as `outside`
+        segment: String,
+        /// The file, for tcpdump and Wireshark
+        file: PathBuf,
+        /// For how long
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// What this host sends and receives, behind all faults; by default what all send
+        #[arg(long)]
+        at: Option<String>,
+    },
     /// End everything and remove it
     Down,
+    /// Be the switch of a segment (the lab starts this itself)
+    #[command(hide = true)]
+    Switch {
+        /// The file that says what it is made of
+        setup: PathBuf,
+    },
     /// Be the UDP echo of a server host (the lab starts this itself)
     #[command(hide = true)]
     UdpEcho {
@@ -69,9 +97,22 @@ pub struct Up {
     /// How many clients
     #[arg(long)]
     clients: Option<usize>,
+    /// What joins hosts: `bridge` is fast, `switch` can have faults
+    #[arg(long, default_value = "bridge")]
+    wiring: Kind,
+    /// What decides which frames a switch loses
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// The supervisor binary; by default it is built
     #[arg(long)]
     pub supervisor: Option<PathBuf>,
+}
+
+/// What joins hosts, as people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Bridge,
+    Switch,
 }
 
 /// Runs a verb on a lab. `supervisor` gives the binary where [`Up`] does not name one.
@@ -105,6 +146,12 @@ pub fn run(
             lifecycle::topology(place)?.host(&node)?;
             console::attach(place, &node)?;
         }
+        Verb::Fault { fault } => print!("{}", faults::apply(place, &fault)?),
+        Verb::Capture { segment, file, seconds, at } => {
+            let time = Duration::from_secs(seconds);
+            println!("{}", switches::capture(place, &segment, &file, time, at)?);
+        }
+        Verb::Switch { setup } => switch::process::run(&setup)?,
         Verb::Down => match lifecycle::down(place)? {
             0 => println!("nothing was up"),
             removed => println!("removed {removed} namespaces with everything in them"),
@@ -125,7 +172,11 @@ pub fn run(
 /// Brings a lab up and says what to try.
 fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
     let counts = Counts { nodes: up.nodes, servers: up.servers, clients: up.clients };
-    let design = Plan { config: up.config.clone(), counts }.design()?;
+    let mut design = Plan { config: up.config.clone(), counts }.design()?;
+    design.wiring = match up.wiring {
+        Kind::Bridge => Wiring::Bridge,
+        Kind::Switch => Wiring::Switch { seed: up.seed, guests: false },
+    };
     lifecycle::up(place, &design, supervisor)?;
     if design.topology.hosts.iter().filter(|host| matches!(host.role, Role::Node(_))).count() > 1 {
         println!("note: the nodes form no cluster yet; each of them answers for every VIP");

@@ -42,3 +42,10 @@ pub fn wait_for<T>(
         pause(PAUSE);
     }
 }
+
+/// The time of day, since 1970, for those who read captures.
+#[expect(clippy::disallowed_methods, reason = "captures carry the time of day")]
+pub fn time_of_day() -> base::Instant {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    base::Instant::ZERO + since.unwrap_or_default()
+}

@@ -64,6 +64,31 @@ pub enum LabError {
         /// The hosts that there are.
         known: Vec<String>,
     },
+    /// The lab has bridges, which know no faults.
+    NoSwitch,
+    /// A switch could not do what it was asked.
+    Switch {
+        /// Whose switch.
+        segment: String,
+        /// Its words.
+        why: String,
+    },
+    /// A fault that makes no sense in this lab.
+    Fault(String),
+    /// A scenario file is not legal.
+    Scenario {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// A step of a scenario failed.
+    Step {
+        /// Which one, from 1, and what it does.
+        step: String,
+        /// What was seen.
+        seen: String,
+    },
 }
 
 impl LabError {
@@ -103,6 +128,15 @@ impl fmt::Display for LabError {
             LabError::UnknownHost { name, known } => {
                 write!(f, "there is no host {name}; there are {}", known.join(", "))
             }
+            LabError::NoSwitch => write!(
+                f,
+                "this lab is wired with bridges, which cannot lose, delay or capture frames; \
+                 start one with `cargo xtask lab up --wiring switch`"
+            ),
+            LabError::Switch { segment, why } => write!(f, "the switch of {segment}: {why}"),
+            LabError::Fault(what) => write!(f, "{what}"),
+            LabError::Scenario { file, what } => write!(f, "{}: {what}", file.display()),
+            LabError::Step { step, seen } => write!(f, "step {step} failed: {seen}"),
         }
     }
 }
@@ -120,7 +154,12 @@ impl std::error::Error for LabError {
             | LabError::Died { .. }
             | LabError::TooLate { .. }
             | LabError::NotUp
-            | LabError::UnknownHost { .. } => None,
+            | LabError::UnknownHost { .. }
+            | LabError::NoSwitch
+            | LabError::Switch { .. }
+            | LabError::Fault(_)
+            | LabError::Scenario { .. }
+            | LabError::Step { .. } => None,
         }
     }
 }

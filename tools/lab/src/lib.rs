@@ -17,6 +17,7 @@ pub mod console;
 pub mod default_config;
 pub mod echo;
 mod error;
+pub mod faults;
 pub mod lifecycle;
 pub mod network;
 mod place;
@@ -24,6 +25,8 @@ pub mod process;
 pub mod scenario;
 pub mod servers;
 pub mod status;
+pub mod switch;
+pub mod switches;
 pub mod topology;
 pub mod traffic;
 

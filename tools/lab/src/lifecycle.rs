@@ -1,12 +1,13 @@
 //! Bringing a lab up and down. Both first remove whatever an earlier lab left, crashed or not.
 
-use crate::network;
+use crate::network::{self, Wiring};
 use crate::place::{Lock, Place};
 use crate::process::{self, Process};
 use crate::topology::{Counts, Host, Role, Topology};
-use crate::{LabError, clock, default_config, servers};
+use crate::{LabError, clock, default_config, servers, switches};
 use model::config::Config;
 use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +39,17 @@ pub struct Design {
     pub config: Config,
     /// Its wires.
     pub topology: Topology,
+    /// What joins the hosts of a segment.
+    pub wiring: Wiring,
+}
+
+/// What the other verbs need to know of a lab that is up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    topology: Topology,
+    wiring: Wiring,
+    /// What runs on the nodes, where they are namespaces.
+    supervisor: Option<PathBuf>,
 }
 
 impl Plan {
@@ -63,7 +75,7 @@ impl Plan {
             problems: problems.iter().map(ToString::to_string).collect(),
         })?;
         let topology = Topology::new(&config, self.counts)?;
-        Ok(Design { cluster, config, topology })
+        Ok(Design { cluster, config, topology, wiring: Wiring::default() })
     }
 }
 
@@ -79,8 +91,9 @@ pub fn prepare(place: &Place, design: &Design) -> Result<Lock, LabError> {
     let lock = place.lock()?;
     clear(place)?;
     let built = (|| {
-        write_state(place, &design.topology)?;
-        network::build(place, &design.topology)?;
+        write_state(place, design, None)?;
+        network::build(place, &design.topology, design.wiring)?;
+        switches::start(place, &design.topology, design.wiring)?;
         for host in &design.topology.hosts {
             servers::start(place, host)?;
         }
@@ -103,8 +116,10 @@ pub fn up(place: &Place, design: &Design, supervisor: &Path) -> Result<(), LabEr
         })
     };
     let started = (|| {
+        write_state(place, design, Some(supervisor))?;
         for (host, name) in nodes() {
-            start_node(place, host, name, &design.cluster, supervisor)?;
+            write_documents(place, host, name, &design.cluster)?;
+            start_node(place, host, supervisor)?;
         }
         nodes().try_for_each(|(host, _)| wait_for_serving(place, &host.name))
     })();
@@ -137,11 +152,14 @@ fn clear(place: &Place) -> Result<usize, LabError> {
     Ok(removed)
 }
 
-/// The process records of a lab.
+/// The process records and sockets of a lab.
 fn records(place: &Place) -> Result<Vec<PathBuf>, LabError> {
     let entries = std::fs::read_dir(&place.folder).map_err(LabError::file(&place.folder))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    Ok(paths.filter(|path| path.extension().is_some_and(|ending| ending == "pid")).collect())
+    let ours = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ending == "pid" || ending == "socket")
+    };
+    Ok(paths.filter(ours).collect())
 }
 
 /// Removes what was built where the building failed, and keeps the first error.
@@ -153,20 +171,45 @@ fn undo_on_error<T>(place: &Place, result: Result<T, LabError>) -> Result<T, Lab
     result
 }
 
-/// Writes the documents of a node and starts its supervisor.
-fn start_node(
-    place: &Place,
-    host: &Host,
-    node: &str,
-    cluster: &str,
-    supervisor: &Path,
-) -> Result<(), LabError> {
+/// Writes the documents of a node.
+fn write_documents(place: &Place, host: &Host, node: &str, cluster: &str) -> Result<(), LabError> {
     let folder = place.host_folder(&host.name);
     std::fs::create_dir_all(&folder).map_err(LabError::file(&folder))?;
     for (file, text) in [("cluster.toml", cluster), ("node.toml", &node_document(node))] {
         let path = folder.join(file);
         std::fs::write(&path, text).map_err(LabError::file(&path))?;
     }
+    Ok(())
+}
+
+/// Starts what a host that was killed runs, and waits until it is there: a node with the documents
+/// it has, a server with its web server and echo. What runs already is left alone.
+///
+/// # Errors
+/// [`LabError::NotUp`], [`LabError::NoSupervisor`] where the node is no namespace of ours, as
+/// `up` otherwise.
+pub fn start_again(place: &Place, host: &Host) -> Result<(), LabError> {
+    match &host.role {
+        Role::Client => Ok(()),
+        Role::Server { .. } => {
+            servers::start_missing(place, host)?;
+            wait_for_listeners(place, host)
+        }
+        Role::Node(_) if Process::find(place, &host.name).is_some() => Ok(()),
+        Role::Node(_) => {
+            let Some(supervisor) = state(place)?.supervisor else {
+                let name = &host.name;
+                return Err(LabError::NoSupervisor(format!("{name} is no namespace of this lab")));
+            };
+            start_node(place, host, &supervisor)?;
+            wait_for_serving(place, &host.name)
+        }
+    }
+}
+
+/// Starts the supervisor of a node.
+fn start_node(place: &Place, host: &Host, supervisor: &Path) -> Result<(), LabError> {
+    let folder = place.host_folder(&host.name);
     // A console of an earlier run would lead to a terminal that somebody else has by now.
     let _ = std::fs::remove_file(folder.join("console"));
     let folder = folder.to_string_lossy().into_owned();
@@ -250,11 +293,26 @@ fn state_file(place: &Place) -> PathBuf {
     place.folder.join("state.json")
 }
 
-/// Remembers the wires for the other verbs.
-fn write_state(place: &Place, topology: &Topology) -> Result<(), LabError> {
+/// Remembers for the other verbs what was built.
+fn write_state(place: &Place, design: &Design, supervisor: Option<&Path>) -> Result<(), LabError> {
     let path = state_file(place);
-    let text = serde_json::to_string_pretty(topology).map_err(std::io::Error::other);
+    let state = State {
+        topology: design.topology.clone(),
+        wiring: design.wiring,
+        supervisor: supervisor.map(Path::to_path_buf),
+    };
+    let text = serde_json::to_string_pretty(&state).map_err(std::io::Error::other);
     text.and_then(|text| std::fs::write(&path, text)).map_err(LabError::file(&path))
+}
+
+/// What was built of the lab that is up.
+fn state(place: &Place) -> Result<State, LabError> {
+    let text = std::fs::read_to_string(state_file(place)).map_err(|_| LabError::NotUp)?;
+    let state = serde_json::from_str(&text).map_err(|_| LabError::NotUp)?;
+    if network::namespaces(place)?.is_empty() {
+        return Err(LabError::NotUp);
+    }
+    Ok(state)
 }
 
 /// The wires of the lab that is up.
@@ -262,12 +320,7 @@ fn write_state(place: &Place, topology: &Topology) -> Result<(), LabError> {
 /// # Errors
 /// [`LabError::NotUp`] where none is, or only the record of one.
 pub fn topology(place: &Place) -> Result<Topology, LabError> {
-    let text = std::fs::read_to_string(state_file(place)).map_err(|_| LabError::NotUp)?;
-    let topology = serde_json::from_str(&text).map_err(|_| LabError::NotUp)?;
-    if network::namespaces(place)?.is_empty() {
-        return Err(LabError::NotUp);
-    }
-    Ok(topology)
+    state(place).map(|state| state.topology)
 }
 
 /// A few commands worth typing in a lab that is up.

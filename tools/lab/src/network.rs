@@ -6,17 +6,45 @@
 //!     eth0 ──────────────────── bridge ─────────────────── eth0  eth1 ─────────── bridge ── …
 //! ```
 //!
+//! A segment may be a switch of our own instead ([`crate::switch`]), which can have faults. Then
+//! the gateways of the segment are a host of their own:
+//!
+//! ```text
+//!   portico-client1        portico-net-outside         portico-node1
+//!     eth0 ────────────── client1-0 [switch] node1-0 ───── eth0   portico-gateway-outside
+//!                              gateway ────────────────────────────── eth0
+//! ```
+//!
 //! Nothing is visible outside these namespaces. Offloads stay as veth has them, so that segments of
 //! 64 KiB pass whole, as between virtual machines of one host.
 
 use crate::command::{run, run_in, run_with_input};
 use crate::place::Place;
-use crate::topology::{Host, Interface, Role, Topology};
+use crate::topology::{Host, Interface, Role, Segment, Topology};
 use crate::{LabError, clock};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::time::Duration;
+
+/// What joins the hosts of a segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wiring {
+    /// A bridge of the kernel: fast, and without faults.
+    #[default]
+    Bridge,
+    /// A switch of our own, which can lose, delay, double and reorder frames.
+    Switch {
+        /// What decides which ones.
+        seed: u64,
+        /// The nodes are emulated machines, joined by datagram sockets, not by veth pairs.
+        guests: bool,
+    },
+}
+
+/// What the neighbour with a segment's gateway addresses is called among the hosts of a switch.
+pub const GATEWAY: &str = "gateway";
 
 /// The bridge of a segment, inside its namespace.
 pub const BRIDGE: &str = "bridge";
@@ -66,10 +94,14 @@ done
 /// # Errors
 /// [`LabError::Command`] for the first command that fails; what was built stays, for
 /// [`remove`] to find.
-pub fn build(place: &Place, topology: &Topology) -> Result<(), LabError> {
+pub fn build(place: &Place, topology: &Topology, wiring: Wiring) -> Result<(), LabError> {
     for segment in &topology.segments {
         let namespace = place.segment(&segment.name);
         add_namespace(&namespace)?;
+        if wiring != Wiring::Bridge {
+            add_gateway(place, segment)?;
+            continue;
+        }
         run_in(&namespace, "sh", &["-c", SEGMENT_SETTINGS])?;
         let mut batch = format!(
             "link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
@@ -81,17 +113,35 @@ pub fn build(place: &Place, topology: &Topology) -> Result<(), LabError> {
         apply(&namespace, &batch)?;
     }
     for host in &topology.hosts {
-        add_host(place, host)?;
+        add_host(place, host, wiring)?;
     }
     Ok(())
 }
 
-/// Builds one host and plugs it in.
-fn add_host(place: &Place, host: &Host) -> Result<(), LabError> {
+/// Gives a segment that is a switch the neighbour that the configuration names as gateway.
+fn add_gateway(place: &Place, segment: &Segment) -> Result<(), LabError> {
+    if segment.addresses.is_empty() {
+        return Ok(());
+    }
+    let (gateway, switch) = (place.gateway(&segment.name), place.segment(&segment.name));
+    add_namespace(&gateway)?;
+    let mut batch = format!("link add eth0 type veth peer name {GATEWAY} netns {switch}\n");
+    for address in &segment.addresses {
+        add_line(&mut batch, &add_address(address, "eth0"));
+    }
+    add_line(&mut batch, "link set eth0 up");
+    apply(&gateway, &batch)
+}
+
+/// Builds one host and plugs it in. A guest brings its own ends of its cables.
+fn add_host(place: &Place, host: &Host, wiring: Wiring) -> Result<(), LabError> {
     let namespace = place.host(&host.name);
     add_namespace(&namespace)?;
     if matches!(host.role, Role::Node(_)) {
         run_in(&namespace, "sh", &["-c", NODE_SETTINGS])?;
+        if matches!(wiring, Wiring::Switch { guests: true, .. }) {
+            return Ok(());
+        }
     }
     for (index, interface) in host.interfaces.iter().enumerate() {
         let (segment, plug) = (place.segment(&interface.segment), plug(host, index));
@@ -100,13 +150,15 @@ fn add_host(place: &Place, host: &Host) -> Result<(), LabError> {
             &namespace,
             &format!("link add {name} type veth peer name {plug} netns {segment}\n"),
         )?;
-        apply(&segment, &format!("link set {plug} master {BRIDGE} up\n"))?;
+        if wiring == Wiring::Bridge {
+            apply(&segment, &format!("link set {plug} master {BRIDGE} up\n"))?;
+        }
     }
     apply(&namespace, &host_addresses(host))
 }
 
-/// The name of the bridge's end of a wire: `server1-0`.
-fn plug(host: &Host, index: usize) -> String {
+/// The name of the segment's end of a wire: `server1-0`.
+pub fn plug(host: &Host, index: usize) -> String {
     format!("{}-{index}", host.name)
 }
 
@@ -235,12 +287,21 @@ pub fn end_processes(place: &Place) -> Result<(), LabError> {
 
 /// Sends a signal to every process of some namespaces. A stopped one is woken to receive it.
 fn signal_all(namespaces: &[String], signal: Signal) -> Result<(), LabError> {
-    for pid in processes(namespaces)? {
-        // It may have ended meanwhile, which is what we want.
-        let _ = kill(Pid::from_raw(pid), signal);
-        let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
+    signal_processes(namespaces, signal)?;
+    signal_processes(namespaces, Signal::SIGCONT).map(drop)
+}
+
+/// Sends a signal to every process of some namespaces and gives how many there are.
+///
+/// # Errors
+/// [`LabError::Command`].
+pub fn signal_processes(namespaces: &[String], signal: Signal) -> Result<usize, LabError> {
+    let found = processes(namespaces)?;
+    for pid in &found {
+        // It may have ended meanwhile.
+        let _ = kill(Pid::from_raw(*pid), signal);
     }
-    Ok(())
+    Ok(found.len())
 }
 
 /// The processes inside some namespaces.

@@ -40,15 +40,22 @@ impl Place {
         format!("{}net-{segment}", self.prefix)
     }
 
+    /// The namespace of the neighbour that has a segment's gateway addresses, where the segment is
+    /// a switch.
+    pub fn gateway(&self, segment: &str) -> String {
+        format!("{}gateway-{segment}", self.prefix)
+    }
+
     /// Whether a namespace belongs to this lab, whatever built it: hosts `node1`, `server2`,
-    /// `client3` and segments `net-…` behind the prefix.
+    /// `client3`, segments `net-…` and their gateways `gateway-…` behind the prefix.
     pub fn owns(&self, namespace: &str) -> bool {
         let Some(rest) = namespace.strip_prefix(&self.prefix) else { return false };
         let numbered = |role: &str| {
             rest.strip_prefix(role)
                 .is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()))
         };
-        rest.starts_with("net-") || ["node", "server", "client"].into_iter().any(numbered)
+        let is_segment = rest.starts_with("net-") || rest.starts_with("gateway-");
+        is_segment || ["node", "server", "client"].into_iter().any(numbered)
     }
 
     /// The folder of one host.
@@ -89,6 +96,8 @@ mod tests {
             ("portico-node1", true, false),
             ("portico-server12", true, false),
             ("portico-net-outside", true, false),
+            ("portico-gateway-outside", true, false),
+            ("portico-demo-gateway-outside", false, true),
             ("portico-demo-node1", false, true),
             ("portico-demo-net-inside", false, true),
             ("portico-node", false, false),

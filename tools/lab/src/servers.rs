@@ -29,6 +29,20 @@ pub fn start(place: &Place, host: &Host) -> Result<(), LabError> {
     start_echo(place, host)
 }
 
+/// Starts what [`start`] does, as far as it does not run.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_missing(place: &Place, host: &Host) -> Result<(), LabError> {
+    if Process::find(place, &web_process(&host.name)).is_none() {
+        start_web(place, host)?;
+    }
+    if Process::find(place, &echo_process(&host.name)).is_none() {
+        start_echo(place, host)?;
+    }
+    Ok(())
+}
+
 /// The name of the web server's process on a host.
 pub fn web_process(host: &str) -> String {
     format!("{host}-nginx")

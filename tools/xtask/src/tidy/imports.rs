@@ -62,7 +62,7 @@ const TABLE: &[Row] = &[
     host("board", &[]),
     host("image", &["board"]),
     host("qemu-tests", &["board", "image"]),
-    host("tools/lab", &["base", "model", "packet", "dataplane", "node"]),
+    host("tools/lab", &["base", "model", "packet", "dataplane", "node", "netio"]),
     host("tools/portico", &["base", "model", "console"]),
     host("tools/replay", &["base", "model", "packet", "dataplane", "node"]),
     host("tools/xtask", &["board", "image", "lab", "qemu_tests"]),
