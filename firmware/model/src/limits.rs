@@ -61,6 +61,10 @@ pub const SERVERS: usize = 32_768;
 pub const SERVERS_PER_POOL: usize = 8_192;
 /// Slots of the largest selection table. A prime, as Maglev needs (Eisenbud et al. 2016 §3.4).
 pub const SELECTION_SLOTS: usize = 65_537;
+/// Users of a cluster: the people who look after it.
+pub const USERS: usize = 64;
+/// Octets of a password's hash as a PHC string: twice what the longest salt and hash in use take.
+pub const PASSWORD_HASH_OCTETS: usize = 256;
 /// The largest weight of a server.
 pub const WEIGHT: u16 = 1_000;
 /// The largest VLAN identifier (IEEE 802.1Q: 0 and 4095 are reserved).
@@ -190,13 +194,13 @@ pub const PROBES: usize = 64;
 pub const PROBES_DOWN: usize = PROBES / 2;
 /// Connections that a probe tries before its time is over: one lost packet is not a dead server.
 pub const PROBE_ATTEMPTS: usize = 3;
-/// Connections of the node's own services: consoles, pages, transfers.
-pub const FACE_CONNECTIONS: usize = 48;
+/// Connections of the node's own services: 50 live pages, and room for those who come and go.
+pub const FACE_CONNECTIONS: usize = 80;
 /// Connections on the way in to them, half open and not yet accepted.
 pub const FACE_BACKLOG: usize = 32;
 /// Connections that were released and still exchange their last segments.
 pub const FACE_LINGERING: usize = 32;
-/// Octets of each of their buffers, in each direction. All full: 3.7 MiB with the packets.
+/// Octets of each of their buffers, in each direction. All full: 4.7 MiB with the packets.
 pub const FACE_BUFFER_OCTETS: usize = 16 << 10;
 /// Packets that a host stack keeps until they are sent, on all networks together.
 pub const STACK_PACKETS: usize = 128;
@@ -225,6 +229,61 @@ pub const LOG_LINES: usize = 2_000;
 pub const LOG_LINE_OCTETS: usize = 512;
 /// Rows of one reply to an operator: above this the rest is counted.
 pub const REPLY_ROWS: usize = 65_536;
+
+// The web face.
+
+/// Sessions at a time, of people and of programs. The one silent longest gives way.
+pub const WEB_SESSIONS: usize = 64;
+/// A session ends when nobody used it for so long; an open page uses it.
+pub const WEB_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// A session ends after so long, whoever uses it.
+pub const WEB_SESSION_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
+/// For a TLS handshake, for a request's head, and between two requests of a connection.
+pub const WEB_HEAD_TIME: Duration = Duration::from_secs(10);
+/// Headers of a request.
+pub const WEB_HEADERS: usize = 64;
+/// Octets of a request's head, and of a buffer for the answer: the least that hyper allows.
+pub const WEB_HEAD_OCTETS: usize = 8 << 10;
+/// Octets of a request's body: names and passwords.
+pub const WEB_BODY_OCTETS: usize = 4 << 10;
+/// For a request's body to come.
+pub const WEB_BODY_TIME: Duration = Duration::from_secs(10);
+/// Octets of a user's name or password.
+pub const WEB_PASSWORD_OCTETS: usize = 256;
+/// For the other end to take something of what is sent to it.
+pub const WEB_PATIENCE: Duration = Duration::from_secs(20);
+/// For control to answer.
+pub const WEB_REPLY_TIME: Duration = Duration::from_secs(5);
+/// Requests of pages that wait for control.
+pub const WEB_QUERIES: usize = 32;
+/// TLS handshakes a second: one costs about a millisecond of a slow core, and forwarding may be
+/// on the same.
+pub const WEB_HANDSHAKES_PER_SECOND: u32 = 20;
+/// TLS handshakes at once: a person with several pages, a rack's dashboards after a restart.
+pub const WEB_HANDSHAKES_BURST: u32 = 60;
+/// Rows of one table in the live overview.
+pub const WEB_LIVE_ROWS: usize = 250;
+/// Lines of the log in the live overview.
+pub const WEB_LOG_LINES: usize = 40;
+/// Octets of live overviews a second, over all viewers: with more, snapshots become rarer.
+pub const WEB_LIVE_OCTETS_PER_SECOND: u32 = 1 << 20;
+
+// Who may sign in.
+
+/// Passwords that wait to be judged: one at a time takes a tenth of a second and 19 MiB.
+pub const SIGN_IN_QUEUE: usize = 8;
+/// Failures in a row after which a user or a source has to wait.
+pub const SIGN_IN_FAILURES: u32 = 5;
+/// The first wait; doubled with each further failure.
+pub const SIGN_IN_PAUSE: Duration = Duration::from_secs(10);
+/// The longest wait, and for how long failures are remembered.
+pub const SIGN_IN_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+/// Users and sources whose failures are remembered, each. The oldest is forgotten first.
+pub const SIGN_IN_REMEMBERED: usize = 256;
+/// Kibibytes that judging a password may take: what a box of 192 MiB can spare.
+pub const SIGN_IN_MEMORY_KIB: u32 = 32 << 10;
+/// Rounds over that memory.
+pub const SIGN_IN_ROUNDS: u32 = 8;
 
 /// The number that a build setting carries.
 const fn built_in(text: &str) -> usize {
@@ -269,3 +328,7 @@ const _: () = assert!(CHECK_TIMEOUT_DEFAULT.as_millis() <= CHECK_TIMEOUT_MAX.as_
 const _: () = assert!(CHECK_RISE_DEFAULT <= CHECK_COUNT && CHECK_FALL_DEFAULT <= CHECK_COUNT);
 const _: () = assert!(QUOTE_OCTETS < NAME_OCTETS && INTERFACE_OCTETS < NAME_OCTETS);
 const _: () = assert!(CONSOLE_LINE_OCTETS > 2 * NAME_OCTETS, "a line holds a path of names");
+const _: () = assert!(WEB_SESSION_IDLE.as_secs() < WEB_SESSION_LIFETIME.as_secs());
+const _: () = assert!(WEB_BODY_OCTETS > 4 * WEB_PASSWORD_OCTETS, "a name and a password, escaped");
+const _: () = assert!(WEB_HEAD_OCTETS >= 8_192, "hyper panics below");
+const _: () = assert!(WEB_LOG_LINES <= LOG_LINES);

@@ -109,6 +109,7 @@ pub fn nothing() -> (Config, Node) {
         services: Vec::new(),
         pools: Vec::new(),
         nodes: Vec::new(),
+        users: Vec::new(),
     };
     (config, Node { name: "portico".into(), id: 1, ports: Vec::new() })
 }

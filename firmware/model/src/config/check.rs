@@ -10,7 +10,9 @@ use super::problem::{Report, clip};
 use super::raw::{self, Raw};
 use super::read::{At, Place, nearest};
 use super::value::{is_interface, is_name};
-use super::{Check, Config, Network, Node, Pool, Port, Server, Service, Vip, addresses, services};
+use super::{
+    Check, Config, Network, Node, Pool, Port, Server, Service, User, Vip, addresses, services,
+};
 use crate::limits;
 
 /// What every reference of a document refers to, as an index; `None` where it refers to nothing.
@@ -137,6 +139,7 @@ fn build(raw: Raw, links: &Links) -> Option<Config> {
         name: network.name,
         prefixes: values(network.prefixes),
         gateways: network.gateways.into_iter().map(|gateway| gateway.value).collect(),
+        management: network.management,
     });
     let vips = raw.vips.into_iter().zip(&links.networks).map(|(vip, network)| {
         Some(Vip {
@@ -173,6 +176,10 @@ fn build(raw: Raw, links: &Links) -> Option<Config> {
         let id = u8::try_from(node.id?.value).ok()?;
         Some(Node { name: node.name, id, ports: ports.collect::<Option<_>>()? })
     });
+    let users = raw
+        .users
+        .into_iter()
+        .map(|user| Some(User { name: user.name, password: user.password?, role: user.role }));
     Some(Config {
         cluster: raw.cluster?,
         networks: networks.collect(),
@@ -180,6 +187,7 @@ fn build(raw: Raw, links: &Links) -> Option<Config> {
         services: services.collect::<Option<_>>()?,
         pools: raw.pools.into_iter().map(build_pool).collect::<Option<_>>()?,
         nodes: nodes.collect::<Option<_>>()?,
+        users: users.collect::<Option<_>>()?,
     })
 }
 

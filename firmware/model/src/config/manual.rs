@@ -45,6 +45,8 @@ fn sections(text: &mut String, parent: &Section) {
             | Kind::Integer { .. }
             | Kind::Time { .. }
             | Kind::Ports
+            | Kind::Boolean
+            | Kind::Password
             | Kind::Word(_)
             | Kind::Later => continue,
         };
@@ -81,6 +83,8 @@ fn section(text: &mut String, section: &Section) {
             | Kind::Integer { .. }
             | Kind::Time { .. }
             | Kind::Ports
+            | Kind::Boolean
+            | Kind::Password
             | Kind::Word(_) => text.push_str(&row(key)),
         }
     }
@@ -114,6 +118,10 @@ fn kind(kind: &Kind) -> String {
             format!("duration, {} to {}", Written(*least), Written(*most))
         }
         Kind::Ports => "ports and ranges such as `\"80,443,8000-8099\"`, or `\"all\"`".into(),
+        Kind::Boolean => "`true` or `false`".into(),
+        Kind::Password => {
+            format!("PHC string of at most {} octets", limits::PASSWORD_HASH_OCTETS)
+        }
         Kind::Word(words) => word_list(words),
         Kind::Table(section) | Kind::Tables(section, _) => format!("table `[{}]`", section.header),
         Kind::Later => "not built yet".into(),

@@ -33,6 +33,8 @@ use core::net::IpAddr;
 use base::time::Duration;
 use base::{NetworkId, PoolId, Prefix, VipId};
 
+use crate::operator::Role;
+
 pub use manual::manual;
 pub use node::NodeDocument;
 pub use ports::{BadPorts, PortRanges};
@@ -55,6 +57,8 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// The boxes.
     pub nodes: Vec<Node>,
+    /// Who may log in.
+    pub users: Vec<User>,
 }
 
 impl Config {
@@ -80,6 +84,7 @@ impl Config {
         raw.pools.clear();
         raw.nodes.retain(|node| node.name == name);
         raw.networks.retain(|network| !network.prefixes.is_empty());
+        raw.users.retain(|user| user.password.is_some());
         raw.cluster.get_or_insert_with(|| Cluster {
             name: String::from("refused"),
             policy: Policy::Witness,
@@ -134,6 +139,8 @@ pub struct Network {
     pub prefixes: Vec<Prefix>,
     /// Routers to everywhere else, at most one of each family.
     pub gateways: Vec<IpAddr>,
+    /// The web page is served on the primary addresses here.
+    pub management: bool,
 }
 
 /// A virtual address.
@@ -224,6 +231,17 @@ pub struct Node {
     pub id: u8,
     /// Its ports, sorted by name.
     pub ports: Vec<Port>,
+}
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their name.
+    pub name: String,
+    /// The hash of their password as a PHC string.
+    pub password: String,
+    /// What they may do.
+    pub role: Role,
 }
 
 /// A port of a box: an interface or one VLAN of it, attached to a network.

@@ -18,6 +18,7 @@ use super::{
     ServiceProtocol,
 };
 use crate::limits;
+use crate::operator::Role;
 
 /// What is `None` was missing or wrong, and reported.
 pub(super) struct Raw {
@@ -27,6 +28,13 @@ pub(super) struct Raw {
     pub(super) services: Vec<Service>,
     pub(super) pools: Vec<Pool>,
     pub(super) nodes: Vec<Node>,
+    pub(super) users: Vec<User>,
+}
+
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: Option<String>,
+    pub(super) role: Role,
 }
 
 pub(super) struct Network {
@@ -34,6 +42,7 @@ pub(super) struct Network {
     pub(super) name: String,
     pub(super) prefixes: Vec<At<Prefix>>,
     pub(super) gateways: Vec<At<IpAddr>>,
+    pub(super) management: bool,
 }
 
 pub(super) struct Vip {
@@ -110,6 +119,7 @@ pub(super) fn read(report: &mut Report<'_>, text: &str) -> Option<Raw> {
         services: each(report, &top, "service", service),
         pools: each(report, &top, "pool", pool),
         nodes: each(report, &top, "node", node),
+        users: each(report, &top, "user", user),
     })
 }
 
@@ -185,7 +195,8 @@ fn cluster(report: &mut Report<'_>, table: &Table<'_, '_>) -> Option<Cluster> {
 fn network(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Network {
     let prefixes = table.networks(report, "prefixes");
     let gateways = table.addresses(report, "gateways");
-    Network { place: table.place, name, prefixes, gateways }
+    let management = table.boolean(report, "management").unwrap_or(false);
+    Network { place: table.place, name, prefixes, gateways, management }
 }
 
 fn vip(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Vip {
@@ -236,6 +247,12 @@ fn node(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Node {
     let id = table.integer(report, "id");
     let ports = each(report, &table, "port", port);
     Node { place: table.place, name, id, ports }
+}
+
+fn user(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> User {
+    let password = table.password(report, "password");
+    let role = word(report, &table, "role", Role::from_word, Role::View);
+    User { name, password, role }
 }
 
 fn port(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Port {

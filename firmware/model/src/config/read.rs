@@ -16,6 +16,7 @@ use super::problem::{Report, clip};
 use super::schema::{Default, Key, Kind, Section};
 use super::value::{Written, duration, is_interface, is_name, not_unicast};
 use super::{BadPorts, PortRanges};
+use crate::limits;
 
 /// A value and where it stands, in octets from the start of the document.
 #[derive(Clone, Debug)]
@@ -148,6 +149,27 @@ impl<'v, 't> Table<'v, 't> {
         name: &'static str,
     ) -> Option<At<PortRanges>> {
         self.string(report, name, |text| text.parse().map_err(|bad: BadPorts| bad.to_string()))
+    }
+
+    /// The hash of a password. Who stands behind a page must not learn one from a message: it is
+    /// not quoted.
+    pub(super) fn password(&self, report: &mut Report<'_>, name: &'static str) -> Option<String> {
+        let hash = self.string(report, name, |text| {
+            let legal = text.starts_with("$argon2") && text.len() <= limits::PASSWORD_HASH_OCTETS;
+            let legal = legal && text.bytes().all(|octet| octet.is_ascii_graphic());
+            legal.then(|| text.to_string()).ok_or_else(|| "this is no password's hash".into())
+        });
+        hash.map(|hash| hash.value)
+    }
+
+    pub(super) fn boolean(&self, report: &mut Report<'_>, name: &'static str) -> Option<bool> {
+        let (key, value) = self.value(report, name)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            let what = kind_of(value.get_ref());
+            report.wrong(value.span().start, self.place.key(name), what, key.kind.legal());
+        }
+        flag
     }
 
     pub(super) fn word(

@@ -191,6 +191,17 @@ fn each_kind_of_mistake_is_told_once_and_where() {
             "pool.web.server.s1.address: another server of the pool has 10.0.0.11 and the same \
              port already",
         ),
+        // Users. A password that stands where its hash belongs is not told on.
+        (
+            "[node.n1]",
+            "[user.ann]\npassword = \"hunter2\"\nrole = \"root\"\n[node.n1]",
+            "user.ann.password: this is no password's hash\nuser.ann.role: \"root\" is unknown",
+        ),
+        (
+            "[network.inside]",
+            "[network.inside]\nmanagement = 1",
+            "network.inside.management: an integer stands here",
+        ),
         // Nodes.
         ("[node.n1]", "[node.n0]\nid = 1\n[node.n1]", "node.n1.id: node \"n0\" has id 1 already"),
         (
@@ -291,7 +302,8 @@ fn least(defaults: bool) -> String {
     let said = |keys: &[schema::Key]| -> String {
         let value = |key: &schema::Key| match key.default {
             schema::Default::Value(value) if defaults => {
-                let bare = value.starts_with('[') || value.parse::<u16>().is_ok();
+                let plain = ["true", "false"].contains(&value) || value.parse::<u16>().is_ok();
+                let bare = value.starts_with('[') || plain;
                 let quote = if bare { "" } else { "\"" };
                 Some(format!("{} = {quote}{value}{quote}\n", key.name))
             }
@@ -320,6 +332,7 @@ fn least(defaults: bool) -> String {
         ("pool.p.server.a", "pool.server", "address = \"192.0.2.9\""),
         ("node.b", "node", "id = 7"),
         ("node.b.port.eth0", "node.port", "network = \"n\"\naddresses = [\"192.0.2.2/24\"]"),
+        ("user.u", "user", "password = \"$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA\""),
     ] {
         text.push_str(&format!("[{header}]\n{required}\n{}", said(section(path).keys)));
     }
@@ -342,6 +355,8 @@ fn defaults_are_what_the_schema_says() {
         "fall",
         "weight",
         "state",
+        "management",
+        "role",
     ] {
         assert!(said.contains(&format!("\n{key} = ")), "{key} has a default in the schema");
     }

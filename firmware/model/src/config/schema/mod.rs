@@ -75,6 +75,10 @@ pub enum Kind {
     },
     /// Ports and port ranges.
     Ports,
+    /// `true` or `false`.
+    Boolean,
+    /// The hash of a password.
+    Password,
     /// One of these words.
     Word(&'static [Word]),
     /// A table.
@@ -148,6 +152,11 @@ impl Kind {
             Self::Ports => {
                 "expected ports and ranges such as \"80,443,8000-8099\", or \"all\"".into()
             }
+            Self::Boolean => "expected true or false".into(),
+            Self::Password => format!(
+                "expected a PHC string such as \"$argon2id$v=19$...\" of at most {} octets",
+                limits::PASSWORD_HASH_OCTETS
+            ),
             Self::Word(words) => format!("expected {}", built(words)),
             Self::Table(section) | Self::Tables(section, _) => {
                 format!("expected a table [{}]", section.header)
@@ -170,6 +179,8 @@ impl Kind {
             | Self::Integer { .. }
             | Self::Time { .. }
             | Self::Ports
+            | Self::Boolean
+            | Self::Password
             | Self::Word(_)
             | Self::Table(_)
             | Self::Tables(..)

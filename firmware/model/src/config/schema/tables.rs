@@ -54,6 +54,12 @@ pub static CLUSTER_DOCUMENT: Section = Section {
             default: Default::Means("none"),
             about: "The boxes.",
         },
+        Key {
+            name: "user",
+            kind: Kind::Tables(&USER, limits::USERS),
+            default: Default::Means("the serial line needs no login, the web page has none"),
+            about: "Who may log in.",
+        },
     ],
 };
 
@@ -119,7 +125,12 @@ static NETWORK: Section = Section {
         },
         not_built("routes", "Routers to some prefixes only."),
         not_built("witnesses", "Addresses that tell whether this network still works."),
-        not_built("management", "Whether consoles are served here."),
+        Key {
+            name: "management",
+            kind: Kind::Boolean,
+            default: Default::Value("false"),
+            about: "Whether the web page is served on the primary addresses here.",
+        },
     ],
 };
 
@@ -391,5 +402,25 @@ static PORT: Section = Section {
             about: "The interface, as the kernel calls it.",
         },
         not_built("bond", "Several interfaces as one."),
+    ],
+};
+
+static USER: Section = Section {
+    header: "user.NAME",
+    about: "Somebody who may log in.",
+    keys: &[
+        Key {
+            name: "password",
+            kind: Kind::Password,
+            default: Default::Required,
+            about: "The hash of the password (Argon2, RFC 9106) as a PHC string.",
+        },
+        Key {
+            name: "role",
+            kind: Kind::Word(&[now("view"), now("operate"), now("configure")]),
+            default: Default::Value("view"),
+            about: "What they may do: see; drain servers and restart the box as well; change the \
+                    configuration as well.",
+        },
     ],
 };
