@@ -229,8 +229,10 @@ impl Worker {
         let mut fds = ArrayVec::<_, { PORTS + 1 }>::new();
         fds.push(self.ends.shared.wake.fd());
         fds.extend(self.doors.iter().flatten().map(|door| door.0.fd()));
-        netio::wait(&fds, Some(deadline.min(IDLE)));
-        self.ends.shared.wake.drain();
+        let ready = netio::wait(&fds, Some(deadline.min(IDLE)));
+        if ready.readable & 1 != 0 {
+            self.ends.shared.wake.drain();
+        }
     }
 }
 

@@ -127,3 +127,44 @@ fn last_words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without words").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Waits, up to half a minute, until something holds.
+    fn eventually(mut holds: impl FnMut() -> bool) -> bool {
+        (0..3_000).any(|_| holds() || netio::wait(&[], Some(Duration::from_millis(10))).failed != 0)
+    }
+
+    #[test]
+    fn the_death_of_a_critical_thread_is_told_with_its_last_words() {
+        let (mut threads, journal) = (Threads::default(), Journal::default());
+        assert!(!threads.tend(&journal));
+        threads.critical("forward-0", Manner::default(), &journal, || panic!("index 3 of 2"));
+        assert!(eventually(|| threads.tend(&journal)));
+        let log = journal.lines().join("\n");
+        assert!(log.contains("forward-0") && log.contains("index 3 of 2"), "{log}");
+        threads.critical("control", Manner::default(), &journal, || ());
+        assert!(eventually(|| threads.tend(&journal)), "nor may it return");
+    }
+
+    #[test]
+    fn a_task_that_panics_starts_again_and_the_box_goes_on() {
+        let (mut threads, journal) = (Threads::default(), Journal::default());
+        let starts = Arc::new(AtomicU32::new(0));
+        let counter = starts.clone();
+        threads.restartable("faces", Manner::default(), &journal, move || {
+            if counter.fetch_add(1, Ordering::Relaxed) == 0 {
+                panic!("a slip of {}", "the tongue");
+            }
+            netio::wait(&[], None);
+        });
+        assert!(eventually(|| starts.load(Ordering::Relaxed) == 2));
+        assert!(!threads.tend(&journal));
+        let log = journal.lines().join("\n");
+        assert!(log.contains("faces restarted: a slip of the tongue"), "{log}");
+    }
+}

@@ -24,6 +24,9 @@ const ROUND: Duration = Duration::from_secs(1);
 /// A critical thread that made no progress for so long is stuck: the watchdog is not fed.
 const STUCK: Duration = Duration::from_secs(8);
 
+/// Looking around later than this, the main thread knows nothing about the others.
+const LATE: Duration = Duration::from_secs(3);
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -60,6 +63,7 @@ pub fn watch(
     journal: &Journal,
 ) -> (End, Machine) {
     let mut said_stuck = None;
+    let mut looked = clock::now();
     let mut seen: Vec<(u64, Instant)> = pulses.iter().map(|_| (0, clock::now())).collect();
     loop {
         let end = listen(&mut machine, journal).or(match ending.get() {
@@ -72,6 +76,11 @@ pub fn watch(
             return (end, machine);
         }
         let now = clock::now();
+        if now.since(looked) > LATE {
+            // The whole machine stood still: the others have not had their turn either.
+            seen.iter_mut().for_each(|(_, since)| *since = now);
+        }
+        looked = now;
         let mut stuck = None;
         for (pulse, (count, since)) in pulses.iter().zip(&mut seen) {
             let current = (pulse.progress)();

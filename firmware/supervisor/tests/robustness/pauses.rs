@@ -12,9 +12,10 @@ fn after_a_pause_connections_go_on_and_no_server_was_taken_out() {
     let Some(mut lab) = Lab::new("after_a_pause") else { return };
     let mut echoes = lab.client.run(|| VIPS.map(Echo::open));
     let mut trickles = lab.client.run(|| VIPS.map(Trickle::open));
-    for _ in 0..2 {
+    // The second is longer than what the watch over the threads allows each of them.
+    for seconds in [3, 10] {
         lab.signal(Signal::SIGSTOP);
-        pause(Duration::from_secs(3));
+        pause(Duration::from_secs(seconds));
         lab.signal(Signal::SIGCONT);
         lab.client.run(|| {
             echoes.iter_mut().for_each(Echo::round);
