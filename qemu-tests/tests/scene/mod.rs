@@ -24,7 +24,8 @@ const NODE: &str = "name = \"n1\"\n";
 pub struct Scene {
     pub client: Host,
     pub servers: Host,
-    machine: Machine,
+    /// What is switched on; a test may change it before.
+    pub machine: Machine,
     place: Host,
     turn: Turn,
 }
