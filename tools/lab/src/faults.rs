@@ -9,7 +9,7 @@ use crate::switch::control::{self, Answer, Change, End, Link, Order};
 use crate::switch::pipe::Share;
 use crate::topology::{Role, Topology};
 use crate::{LabError, clock, lifecycle};
-use clap::{Args, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use nix::sys::signal::Signal;
 use std::fmt::Write;
 use std::time::Duration;
@@ -90,6 +90,24 @@ pub enum Fault {
     },
     /// Show the faults of links, and what they did
     List,
+}
+
+/// A fault as it is typed behind `lab fault`.
+#[derive(Debug, Parser)]
+#[command(name = "lab fault", disable_help_flag = true, disable_help_subcommand = true)]
+struct Line {
+    #[command(subcommand)]
+    fault: Fault,
+}
+
+/// Reads a fault as it is typed behind `lab fault`: `loss node1 outside 80%`.
+///
+/// # Errors
+/// A sentence, for people.
+pub fn parse(line: &str) -> Result<Fault, String> {
+    let words = ["lab fault"].into_iter().chain(line.split_whitespace());
+    let parsed = Line::try_parse_from(words).map_err(|error| error.to_string());
+    parsed.map(|line| line.fault)
 }
 
 /// A link, by its ends.
@@ -285,19 +303,7 @@ mod tests {
     use super::*;
     use crate::default_config;
     use crate::topology::Counts;
-    use clap::Parser;
     use model::config::Config;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(subcommand)]
-        fault: Fault,
-    }
-
-    fn fault(line: &str) -> Fault {
-        let words = ["fault"].into_iter().chain(line.split(' '));
-        Line::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}")).fault
-    }
 
     fn ends(first: &str, second: &str, oneway: bool) -> Ends {
         Ends { first: first.into(), second: second.into(), oneway }
@@ -334,10 +340,11 @@ mod tests {
             ("heal", Fault::Heal { first: None, second: None }),
         ];
         for (line, expected) in cases {
-            assert_eq!(fault(line), expected, "{line}");
+            assert_eq!(parse(line), Ok(expected), "{line}");
         }
-        assert!(Line::try_parse_from(["fault", "heal", "node1"]).is_err());
-        assert!(Line::try_parse_from(["fault", "loss", "node1", "outside", "80"]).is_err());
+        for line in ["", "heal node1", "loss node1 outside 80", "pause node1", "trip node1"] {
+            parse(line).expect_err(line);
+        }
     }
 
     #[test]

@@ -261,6 +261,14 @@ pub fn remove(place: &Place) -> Result<usize, LabError> {
     Ok(found.len())
 }
 
+/// The processes in the namespaces of this lab.
+///
+/// # Errors
+/// [`LabError::Command`].
+pub fn processes_of(place: &Place) -> Result<Vec<i32>, LabError> {
+    processes(&namespaces(place)?)
+}
+
 /// Asks every process in the namespaces of this lab to end, and kills those that do not.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! side by side, one for a person and one for a test, because their names differ.
 
 use crate::LabError;
+use crate::command::this_program;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ pub struct Place {
     prefix: String,
     /// Configurations, logs, process records.
     pub folder: PathBuf,
+    /// The program that is started as echo and as switch.
+    program: PathBuf,
 }
 
 /// A lab that is locked for one verb; unlocked when dropped, or by the kernel after a crash.
@@ -21,13 +24,28 @@ pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as the file
 impl Place {
     /// The lab that people use: namespaces `portico-HOST`, files in `target/lab`.
     pub fn standard(target: &Path) -> Place {
-        Place { prefix: "portico-".into(), folder: target.join("lab") }
+        Place::new("portico-".into(), target.join("lab"))
     }
 
     /// A lab beside it: namespaces `portico-NAME-HOST`, files in `target/NAME`. `name` must not
     /// look like a host: `demo`, not `node1`.
     pub fn named(target: &Path, name: &str) -> Place {
-        Place { prefix: format!("portico-{name}-"), folder: target.join(name) }
+        Place::new(format!("portico-{name}-"), target.join(name))
+    }
+
+    fn new(prefix: String, folder: PathBuf) -> Place {
+        Place { prefix, folder, program: PathBuf::from(this_program()) }
+    }
+
+    /// The same lab for a program that has not the lab's hidden verbs itself: `program` does.
+    #[must_use]
+    pub fn with_program(self, program: &Path) -> Place {
+        Place { program: program.to_path_buf(), ..self }
+    }
+
+    /// The program that has the lab's hidden verbs, which is this one unless told otherwise.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// The namespace of a host.

@@ -9,7 +9,6 @@
 //! | `/upload` | takes any body and answers with the server's name |
 
 use crate::LabError;
-use crate::command::this_program;
 use crate::place::Place;
 use crate::process::Process;
 use crate::topology::{Host, Role};
@@ -78,12 +77,11 @@ fn start_echo(place: &Place, host: &Host) -> Result<(), LabError> {
     if udp.is_empty() {
         return Ok(());
     }
-    let program = PathBuf::from(this_program());
     let ports: Vec<String> = udp.iter().map(u16::to_string).collect();
     let mut arguments = vec!["lab", "udp-echo", &host.name];
     arguments.extend(ports.iter().map(String::as_str));
     let name = echo_process(&host.name);
-    Process::start(place, &name, &place.host(&host.name), &program, &arguments).map(drop)
+    Process::start(place, &name, &place.host(&host.name), place.program(), &arguments).map(drop)
 }
 
 /// Makes the folder of a host and its files, which are holes and take no room.

@@ -1,6 +1,5 @@
 //! The switches of a lab: starting one for each segment, and asking them.
 
-use crate::command::this_program;
 use crate::network::{GATEWAY, Wiring, plug};
 use crate::place::Place;
 use crate::process::{self, Process};
@@ -44,9 +43,8 @@ pub fn start(place: &Place, topology: &Topology, wiring: Wiring) -> Result<(), L
         let file = place.folder.join(format!("{name}.json"));
         let text = serde_json::to_vec_pretty(&setup).map_err(std::io::Error::other);
         text.and_then(|text| std::fs::write(&file, text)).map_err(LabError::file(&file))?;
-        let program = PathBuf::from(this_program());
         let arguments = ["lab", "switch", &file.to_string_lossy()];
-        Process::start(place, &name, &place.segment(&segment.name), &program, &arguments)?;
+        Process::start(place, &name, &place.segment(&segment.name), place.program(), &arguments)?;
     }
     topology.segments.iter().try_for_each(|segment| wait_until_ready(place, segment))
 }

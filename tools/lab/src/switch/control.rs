@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The most octets of an order or an answer.
 pub const LARGEST: usize = 128 * 1024;
 /// How long an answer may take. Generous: machines are shared.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often this process has asked, so that each time has an address of its own.
+static ASKED: AtomicU64 = AtomicU64::new(0);
 
 /// An end of a link.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -153,7 +157,8 @@ pub fn ask(
     if !server.exists() {
         return Err(LabError::NoSwitch);
     }
-    let own = place.folder.join(format!("ask-{}.socket", std::process::id()));
+    let (process, number) = (std::process::id(), ASKED.fetch_add(1, Ordering::Relaxed));
+    let own = place.folder.join(format!("ask-{process}-{number}.socket"));
     // One of a process of our number that was killed.
     let _ = std::fs::remove_file(&own);
     let answer = exchange(&own, &server, order, time);

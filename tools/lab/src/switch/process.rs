@@ -28,7 +28,7 @@ const CAPTURES: usize = 8;
 const GUEST_FRAME: usize = 68 * 1024;
 /// Memory for what a port has received: a switch has many ports, and few frames wait.
 const MEMORY: Memory =
-    Memory { block_size: 1 << 18, blocks: 4, large_frames: 8, receive_buffer: 16 << 20 };
+    Memory { block_size: 1 << 18, blocks: 8, large_frames: 8, receive_buffer: 16 << 20 };
 
 /// What a switch is made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
