@@ -138,6 +138,8 @@ pub const HOLD_FRAME_OCTETS: usize = 2_048;
 pub const RELEASES_PER_CALL: usize = 64;
 /// Time between two steps of the round through all flow records.
 pub const EXPIRY_STEP: Duration = Duration::from_millis(10);
+/// The same while no frames come: seldom enough that an idle box sleeps.
+pub const EXPIRY_IDLE_STEP: Duration = Duration::from_millis(100);
 /// Time of a whole round through all flow records: how much later than its idle time the record
 /// of a silent flow is freed. (A packet that comes meanwhile finds it expired all the same.)
 pub const EXPIRY_ROUND: Duration = Duration::from_secs(4);

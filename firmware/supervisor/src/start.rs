@@ -85,7 +85,8 @@ fn start(
     let (plan, text) = plan(settings, rng.next());
     let cores = init::thread::cores().unwrap_or_else(|_| vec![0]);
     let crew = Crew::of(place, &cores);
-    let size = size(boot::available_memory(journal), crew.workers);
+    let ports = plan.node().ports.len();
+    let size = size(boot::available_memory(journal), crew.workers, ports);
     journal.boot(
         "forwarding",
         format!("{} workers, {} flows each", crew.workers, size.capacity.flows),
@@ -116,7 +117,6 @@ fn start(
         control: control_wake.clone(),
         journal: journal.clone(),
     };
-    let ports = plan.node().ports.len();
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
     let progress = Arc::new(AtomicU64::new(0));

@@ -23,7 +23,7 @@ impl Forwarder {
         headers: &Headers,
         ip: &Ip,
     ) -> Verdict {
-        if !self.limits.echoes.take(pass.now) {
+        if !self.may(pass, |limits| &mut limits.echoes) {
             return Verdict::Drop(DropReason::RateLimited);
         }
         let mac = pass.port.mac;
@@ -69,7 +69,7 @@ impl Forwarder {
         let Some(source) = own.or_else(|| self.vip_there(pass, ip)) else {
             return Verdict::Drop(reason);
         };
-        if !self.limits.errors.take(pass.now) {
+        if !self.may(pass, |limits| &mut limits.errors) {
             return Verdict::Drop(DropReason::RateLimited);
         }
         let reply = Reply { source_mac: pass.port.mac, destination_mac: headers.source, source };
@@ -128,7 +128,7 @@ impl Forwarder {
         if segment.flags.contains(TcpFlags::RST) {
             return Verdict::Drop(reason);
         }
-        if !self.limits.resets.take(pass.now) {
+        if !self.may(pass, |limits| &mut limits.resets) {
             return Verdict::Drop(DropReason::RateLimited);
         }
         let counts = |flag| u32::from(segment.flags.contains(flag));

@@ -16,7 +16,7 @@ use alloc::vec;
 use arrayvec::ArrayVec;
 use base::rate::TokenBucket;
 use base::{Frame, Instant, Offload, PortId, ServerId, ServiceId};
-use model::limits::{self, BURST, SCRATCH_OCTETS};
+use model::limits::{self, BURST, PORTS, SCRATCH_OCTETS};
 use packet::Malformed;
 use packet::headers::{self, Body, Headers};
 use packet::rewrite::Translation;
@@ -49,7 +49,8 @@ pub struct Forwarder {
     hold: Hold,
     neighbors: NeighborQueue,
     counters: Counters,
-    limits: Limits,
+    /// By port: a flood on one side must not silence us on the other.
+    limits: Box<[Limits]>,
     /// The table generation that waiting frames were last held against.
     generation: u32,
     expired_at: Instant,
@@ -59,13 +60,27 @@ pub struct Forwarder {
     scratch: Box<[u8]>,
 }
 
-/// How often the forwarder speaks on its own.
+/// How often the forwarder speaks on its own by one port.
 #[derive(Debug)]
 struct Limits {
     errors: TokenBucket,
     echoes: TokenBucket,
     resets: TokenBucket,
     neighbors: TokenBucket,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            errors: TokenBucket::new(limits::ICMP_ERRORS_PER_SECOND, limits::ICMP_ERRORS_BURST),
+            echoes: TokenBucket::new(limits::ECHO_REPLIES_PER_SECOND, limits::ECHO_REPLIES_BURST),
+            resets: TokenBucket::new(limits::RESETS_PER_SECOND, limits::RESETS_BURST),
+            neighbors: TokenBucket::new(
+                limits::NEIGHBOUR_ANSWERS_PER_SECOND,
+                limits::NEIGHBOUR_ANSWERS_BURST,
+            ),
+        }
+    }
 }
 
 /// A frame after the first pass.
@@ -142,18 +157,7 @@ impl Forwarder {
             hold: Hold::default(),
             neighbors: NeighborQueue::default(),
             counters: Counters::new(capacity.services, capacity.servers),
-            limits: Limits {
-                errors: TokenBucket::new(limits::ICMP_ERRORS_PER_SECOND, limits::ICMP_ERRORS_BURST),
-                echoes: TokenBucket::new(
-                    limits::ECHO_REPLIES_PER_SECOND,
-                    limits::ECHO_REPLIES_BURST,
-                ),
-                resets: TokenBucket::new(limits::RESETS_PER_SECOND, limits::RESETS_BURST),
-                neighbors: TokenBucket::new(
-                    limits::NEIGHBOUR_ANSWERS_PER_SECOND,
-                    limits::NEIGHBOUR_ANSWERS_BURST,
-                ),
-            },
+            limits: (0..PORTS).map(|_| Limits::default()).collect(),
             generation: 0,
             expired_at: Instant::ZERO,
             first_fragment_seen: false,
@@ -221,6 +225,15 @@ impl Forwarder {
                 self.flows.prefetch_record(hash);
             }
         }
+    }
+
+    /// Whether one more of these fits the port's rate now.
+    fn may(
+        &mut self,
+        pass: &Pass<'_>,
+        bucket: impl FnOnce(&mut Limits) -> &mut TokenBucket,
+    ) -> bool {
+        self.limits.get_mut(pass.id.index()).is_some_and(|limits| bucket(limits).take(pass.now))
     }
 
     fn finish(&mut self, out: &mut Output, verdict: Verdict) {

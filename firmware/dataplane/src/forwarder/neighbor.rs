@@ -27,7 +27,7 @@ impl Forwarder {
         if arp.operation == Operation::Reply || !for_us || self.is_ours(pass, sender) {
             return Verdict::Drop(DropReason::NeighborNotOurs);
         }
-        if !self.limits.neighbors.take(pass.now) {
+        if !self.may(pass, |limits| &mut limits.neighbors) {
             return Verdict::Drop(DropReason::RateLimited);
         }
         let mac = pass.port.mac;
@@ -88,7 +88,7 @@ impl Forwarder {
         target: Ipv6Addr,
         link: Option<Mac>,
     ) -> Verdict {
-        if !self.limits.neighbors.take(pass.now) {
+        if !self.may(pass, |limits| &mut limits.neighbors) {
             return Verdict::Drop(DropReason::RateLimited);
         }
         let probe = source.is_unspecified();
@@ -132,7 +132,8 @@ impl Forwarder {
             return;
         }
         let known = pass.tables.neighbors.get(port.0, address);
-        if to_us || known.is_some_and(|known| known != mac) {
+        let news = known != Some(mac);
+        if (to_us && (solicited || news)) || (known.is_some() && news) {
             self.event(pass.out, Event::NeighborSeen { port, address, mac, solicited });
         }
     }

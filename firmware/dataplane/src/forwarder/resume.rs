@@ -3,7 +3,7 @@
 use base::{Frame, Instant, Mac, Offload};
 use core::time::Duration;
 
-use model::limits::{EXPIRY_ROUND, EXPIRY_STEP, RELEASES_PER_CALL};
+use model::limits::{EXPIRY_IDLE_STEP, EXPIRY_ROUND, EXPIRY_STEP, RELEASES_PER_CALL};
 use packet::headers::{self, Body, Headers};
 use packet::rewrite;
 
@@ -25,7 +25,7 @@ impl Forwarder {
     /// When [`Forwarder::handle_timeout`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let waiting = [self.neighbors.next_deadline(), self.fragments.next_deadline()];
-        let expiry = (!self.flows.is_empty()).then(|| self.expired_at + EXPIRY_STEP);
+        let expiry = (!self.flows.is_empty()).then(|| self.expired_at + EXPIRY_IDLE_STEP);
         waiting.into_iter().flatten().chain(expiry).min()
     }
 

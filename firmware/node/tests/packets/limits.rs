@@ -92,3 +92,14 @@ fn what_cannot_be_told_to_control_is_counted() {
     assert_eq!(seen.events.len(), 1);
     assert_eq!(lab.count("events_lost"), 0);
 }
+
+#[test]
+fn a_flood_on_one_side_does_not_silence_us_on_the_other() {
+    let mut lab = Lab::new();
+    for _ in 0..limits::NEIGHBOUR_ANSWERS_BURST + 50 {
+        lab.receive(&arp());
+    }
+    assert_eq!(lab.receive(&arp()).verdict, "drop rate_limited");
+    let asked = arp_request(Ipv4Addr::new(10, 0, 0, 11), Ipv4Addr::new(10, 0, 0, 1));
+    assert_eq!(lab.receive(&Wire::raw(Port::Inside, asked)).verdict, "answer");
+}
