@@ -57,6 +57,11 @@ impl Editor {
         }
     }
 
+    /// Prompts in another way from the next line on.
+    pub(crate) fn set_prompt(&mut self, prompt: String) {
+        self.prompt = prompt;
+    }
+
     /// What stands before the cursor.
     pub(crate) fn before_cursor(&self) -> String {
         self.line.iter().take(self.cursor).map(|&octet| char::from(octet)).collect()

@@ -2,12 +2,12 @@
 //! [`model::operator::Request`]s and shows the [`model::operator::Reply`]s.
 //!
 //! ```text
-//!   bytes ──> keys ──> editor ──> a line ──> parse ──> Request ──> (whoever carries it)
+//!   bytes ──> keys ──> editor ──> a line ──> parse ──> Ask ──> (whoever carries it)
 //!                        │                     │
 //!                        v                 commands: the one table
 //!   bytes <── output <── drawing               │
 //!               ^                              v
-//!               └───────── render <── view <── Reply <── (whoever carries it)
+//!             pager <── render <── view <── Reply <── (whoever carries it)
 //! ```
 //!
 //! A [`Session`] knows no terminal type: it draws with printable characters, carriage return,
@@ -21,11 +21,17 @@ extern crate alloc;
 
 pub mod commands;
 mod editor;
+mod help;
 mod keys;
+mod login;
+mod lookup;
+mod options;
+mod pager;
 mod parse;
+mod paste;
 mod render;
 mod session;
 mod view;
 
 pub use commands::manual;
-pub use session::Session;
+pub use session::{Access, Ask, Session};

@@ -1,20 +1,37 @@
-//! From a line to a command with its filters, and what may follow a piece of a line. Both walk
-//! the table of [`crate::commands`].
+//! From a line to a command with what was given to it and its filters. It walks the table of
+//! [`crate::commands`]; so does [`crate::options`], which says what may follow.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::commands::{Action, COMMANDS, Command, FILTERS, FilterKind, GROUPS};
+use model::operator::Role;
+
+use crate::commands::{Action, COMMANDS, Command, FILTERS, FilterKind, Kind, Mode, Parameter};
+
+/// Where a line is typed, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    pub(crate) mode: Mode,
+    pub(crate) role: Role,
+}
+
+impl Scope {
+    /// The commands that are offered there.
+    pub(crate) fn commands(self) -> Vec<&'static Command> {
+        let offered = |command: &&Command| command.mode == self.mode && command.role <= self.role;
+        COMMANDS.iter().filter(offered).collect()
+    }
+}
 
 /// A line that means something.
 #[derive(Debug)]
 pub(crate) enum Line {
     /// Nothing was typed.
     Empty,
-    /// A command and what its reply passes through.
-    Run(&'static Command, Vec<Pass>),
+    /// A command, what was given to it, and what its reply passes through.
+    Run(&'static Command, Vec<String>, Vec<Pass>),
     /// An explanation of these commands.
     Help(Vec<&'static Command>),
 }
@@ -24,7 +41,9 @@ pub(crate) enum Line {
 pub(crate) enum Pass {
     Json,
     Match(String),
+    Except(String),
     Count,
+    NoPage,
 }
 
 /// Why a line means nothing.
@@ -38,8 +57,14 @@ pub(crate) enum Confusion {
     Incomplete(Vec<&'static str>),
     /// The command must be typed in full.
     Abbreviated(&'static str),
-    /// `match` without a text.
-    NoText,
+    /// A parameter was not given.
+    Missing(&'static str),
+    /// What was given for a parameter is not what may stand there.
+    Illegal { given: String, legal: String },
+    /// A filter without its text.
+    NoText(&'static str),
+    /// The command is for a higher role.
+    NotAllowed(&'static str, Role),
 }
 
 impl fmt::Display for Confusion {
@@ -56,119 +81,174 @@ impl fmt::Display for Confusion {
             }
             Self::Incomplete(next) => write!(f, "incomplete, expected {}", next.join(", ")),
             Self::Abbreviated(name) => write!(f, "\"{name}\" is not abbreviated: type it in full"),
-            Self::NoText => f.write_str("match needs a text"),
+            Self::Missing(name) => write!(f, "incomplete, expected {name}"),
+            Self::Illegal { given, legal } => write!(f, "\"{given}\" does not fit: {legal}"),
+            Self::NoText(name) => write!(f, "{name} needs a text"),
+            Self::NotAllowed(name, role) => write!(f, "\"{name}\" needs the role {role}"),
         }
     }
 }
 
 /// Reads a whole line.
-pub(crate) fn line(text: &str) -> Result<Line, Confusion> {
+pub(crate) fn line(text: &str, scope: Scope) -> Result<Line, Confusion> {
+    let offered = read(text, scope, &scope.commands());
+    let Err(Confusion::Unknown(..)) = offered else { return offered };
+    // A word that is not offered may be one of a higher role: that is another sentence.
+    let highest = Scope { role: Role::Configure, ..scope };
+    match read(text, highest, &highest.commands()) {
+        Ok(Line::Run(command, ..)) if command.role > scope.role => {
+            Err(Confusion::NotAllowed(command.name, command.role))
+        }
+        Ok(_) | Err(_) => offered,
+    }
+}
+
+fn read(text: &str, scope: Scope, commands: &[&'static Command]) -> Result<Line, Confusion> {
     let mut segments = segments(text).into_iter();
-    let words: Vec<&str> = segments.next().unwrap_or_default().split_whitespace().collect();
+    let piece = segments.next().unwrap_or_default();
     let filters = segments.map(filter).collect::<Result<Vec<Pass>, Confusion>>();
+    let words: Vec<&str> = piece.split_whitespace().collect();
     if words.is_empty() {
         return match filters {
             Ok(filters) if filters.is_empty() => Ok(Line::Empty),
-            Ok(_) | Err(_) => Err(Confusion::Incomplete(words_at(&all(), 0))),
+            Ok(_) | Err(_) => Err(Confusion::Incomplete(words_at(commands, 0))),
         };
     }
     if let [first, rest @ ..] = &words[..]
-        && let [command] = &narrow(&[first])?[..]
-        && matches!(command.action, Action::Help)
+        && let Ok(found) = narrow(&[first], commands)
+        && let [command] = &found.commands[..]
     {
-        return Ok(Line::Help(narrow(rest)?));
+        match command.action {
+            Action::Help => return Ok(Line::Help(narrow(rest, commands)?.commands)),
+            Action::Run => {
+                let scope = Scope { mode: Mode::Operation, ..scope };
+                return run(text, first, scope);
+            }
+            Action::Show(_)
+            | Action::Ask(_)
+            | Action::Configure
+            | Action::Leave { .. }
+            | Action::Load
+            | Action::Logout => {}
+        }
     }
-    let commands = narrow(&words)?;
-    let level = words.len();
-    match commands.iter().find(|command| command.name.split(' ').count() == level) {
+    let Narrowed { commands, level } = narrow(&words, commands)?;
+    let word = words.get(level.saturating_sub(1)).copied().unwrap_or_default();
+    match commands.iter().find(|command| depth(command) == level) {
         Some(command) if command.whole && !words.iter().copied().eq(command.name.split(' ')) => {
             Err(Confusion::Abbreviated(command.name))
         }
-        Some(_) if commands.len() > 1 => {
-            let word = words.last().copied().unwrap_or_default();
+        Some(command) if commands.iter().any(|other| !other.name.starts_with(command.name)) => {
             Err(Confusion::Ambiguous(word.to_owned(), words_at(&commands, level - 1)))
         }
-        Some(command) => Ok(Line::Run(command, filters?)),
-        None => match (words_at(&commands, level - 1), words.last()) {
-            (could, Some(word)) if could.len() > 1 => {
-                Err(Confusion::Ambiguous((*word).to_owned(), could))
-            }
+        Some(command) => Ok(Line::Run(command, given(command, after(piece, level))?, filters?)),
+        None => match words_at(&commands, level - 1) {
+            could if could.len() > 1 => Err(Confusion::Ambiguous(word.to_owned(), could)),
             _ => Err(Confusion::Incomplete(words_at(&commands, level))),
         },
     }
 }
 
-/// What may follow a piece of a line.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// The word begun, possibly empty.
-    pub(crate) begun: String,
-    /// Words that continue it, each with what it is for.
-    pub(crate) words: Vec<(&'static str, &'static str)>,
-    /// The line may end here.
-    pub(crate) end: bool,
-    /// A text of the operator's choice stands here.
-    pub(crate) free: bool,
-}
-
-/// What may follow `before`, the piece of a line before the cursor.
-pub(crate) fn options(before: &str) -> Options {
-    let segments = segments(before);
-    let piece = segments.last().copied().unwrap_or_default();
-    let mut words: Vec<&str> = piece.split_whitespace().collect();
-    let open = piece.ends_with(char::is_whitespace) || piece.is_empty();
-    let begun = if open { "" } else { words.pop().unwrap_or_default() };
-    if segments.len() > 1 {
-        return filter_options(&words, begun);
-    }
-    let help = words.first().is_some_and(|first| {
-        narrow(&[first])
-            .is_ok_and(|found| matches!(found[..], [c] if matches!(c.action, Action::Help)))
-    });
-    let words = if help { words.get(1..).unwrap_or_default() } else { &words[..] };
-    let Ok(commands) = narrow(words) else {
-        return Options { begun: begun.to_owned(), ..Options::default() };
-    };
-    let level = words.len();
-    let mut next = Vec::new();
-    for word in words_at(&commands, level) {
-        if word.starts_with(begun) {
-            next.push((word, about(&commands, level, word)));
+/// What stands behind `run`, as a line of operation.
+fn run(text: &str, first: &str, scope: Scope) -> Result<Line, Confusion> {
+    let rest = text.trim_start().get(first.len()..).unwrap_or_default();
+    match line(rest, scope)? {
+        Line::Empty => Err(Confusion::Incomplete(words_at(&scope.commands(), 0))),
+        Line::Run(Command { action: Action::Configure | Action::Logout, name, .. }, ..) => {
+            Err(Confusion::Unknown((*name).to_owned(), Vec::new()))
         }
+        meaning @ (Line::Run(..) | Line::Help(_)) => Ok(meaning),
     }
-    let complete = commands.iter().any(|command| command.name.split(' ').count() == level);
-    let end = begun.is_empty() && (complete || help);
-    Options { begun: begun.to_owned(), words: next, end, free: false }
 }
 
-fn filter_options(words: &[&str], begun: &str) -> Options {
-    let begun = begun.to_owned();
-    let [word, ..] = words else {
-        let fitting = FILTERS.iter().filter(|filter| filter.name.starts_with(&begun));
-        let words = fitting.map(|filter| (filter.name, filter.about)).collect();
-        return Options { begun, words, end: false, free: false };
+/// What was typed for each parameter of a command, from the `rest` of its line.
+fn given(command: &'static Command, rest: &str) -> Result<Vec<String>, Confusion> {
+    let mut given = alloc::vec![String::new(); command.parameters.len()];
+    let mut rest = rest.trim();
+    while !rest.is_empty() {
+        let (word, behind) = split(rest);
+        let (place, parameter, text) = match next(command, &given, word) {
+            Next::Positional(place, parameter) => (place, parameter, rest),
+            Next::Keyword(place, parameter) => (place, parameter, behind),
+            Next::Nothing(keywords) => {
+                let nothing_yet = given.iter().all(String::is_empty);
+                let mut legal = if nothing_yet { longer(command) } else { Vec::new() };
+                legal.extend(keywords);
+                return Err(Confusion::Unknown(word.to_owned(), legal));
+            }
+        };
+        let (value, behind) = match parameter.kind {
+            Kind::Text => (unquoted(text), ""),
+            Kind::Value => (text, ""),
+            Kind::Word | Kind::Path | Kind::Pool | Kind::Server => split(text),
+        };
+        if value.is_empty() {
+            return Err(Confusion::Missing(parameter.name));
+        }
+        if let Some(slot) = given.get_mut(place) {
+            value.clone_into(slot);
+        }
+        rest = behind;
+    }
+    let missing = command.parameters.iter().zip(&given).find(|(p, g)| !p.optional && g.is_empty());
+    match missing {
+        Some((parameter, _)) => Err(Confusion::Missing(parameter.name)),
+        None => Ok(given),
+    }
+}
+
+/// The words that make another command of this one.
+fn longer(command: &'static Command) -> Vec<&'static str> {
+    let begins = |other: &&Command| {
+        other.mode == command.mode
+            && other.name.strip_prefix(command.name).is_some_and(|rest| rest.starts_with(' '))
     };
-    let free = FILTERS.iter().any(|f| f.kind == FilterKind::Match && f.name.starts_with(*word));
-    let end = begun.is_empty() && (words.len() > 1 || !free);
-    Options { begun, words: Vec::new(), end, free }
+    words_at(&COMMANDS.iter().filter(begins).collect::<Vec<_>>(), depth(command))
 }
 
-/// What a word is for: the command's own line, or what all commands that share it do.
-fn about(commands: &[&'static Command], level: usize, word: &str) -> &'static str {
-    let mut with =
-        commands.iter().filter(|command| command.name.split(' ').nth(level) == Some(word));
-    match (with.next(), with.next()) {
-        (Some(command), None) => command.about,
-        _ => GROUPS.iter().find(|(group, _)| *group == word).map_or("", |(_, about)| about),
+/// What a word is for a command that was given some of its parameters.
+pub(crate) enum Next {
+    /// The parameter of this place.
+    Positional(usize, &'static Parameter),
+    /// The word in front of the parameter of this place.
+    Keyword(usize, &'static Parameter),
+    /// Nothing; these words would be something.
+    Nothing(Vec<&'static str>),
+}
+
+/// What `word` is behind what was `given`.
+pub(crate) fn next(command: &'static Command, given: &[String], word: &str) -> Next {
+    let open = || {
+        let parameters = command.parameters.iter().enumerate();
+        parameters.zip(given).filter(|(_, given)| given.is_empty()).map(|(open, _)| open)
+    };
+    if let Some((place, parameter)) = open().find(|(_, parameter)| parameter.keyword.is_empty()) {
+        return Next::Positional(place, parameter);
+    }
+    match open().find(|(_, parameter)| parameter.keyword.starts_with(word)) {
+        Some((place, parameter)) => Next::Keyword(place, parameter),
+        None => Next::Nothing(open().map(|(_, parameter)| parameter.keyword).collect()),
     }
 }
 
-fn all() -> Vec<&'static Command> {
-    COMMANDS.iter().collect()
+/// The first word of a trimmed text, and the rest behind it.
+pub(crate) fn split(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim_start())
+}
+
+/// What stands behind so many words.
+pub(crate) fn after(text: &str, words: usize) -> &str {
+    (0..words).fold(text.trim_start(), |text, _| split(text).1)
+}
+
+/// How many words a command's name has.
+pub(crate) fn depth(command: &Command) -> usize {
+    command.name.split(' ').count()
 }
 
 /// The distinct words of `commands` at a place.
-fn words_at(commands: &[&'static Command], level: usize) -> Vec<&'static str> {
+pub(crate) fn words_at(commands: &[&'static Command], level: usize) -> Vec<&'static str> {
     let mut words: Vec<&'static str> = Vec::new();
     for word in commands.iter().filter_map(|command| command.name.split(' ').nth(level)) {
         if !words.contains(&word) {
@@ -178,9 +258,16 @@ fn words_at(commands: &[&'static Command], level: usize) -> Vec<&'static str> {
     words
 }
 
+/// Commands that begin with some words.
+pub(crate) struct Narrowed {
+    pub(crate) commands: Vec<&'static Command>,
+    /// How many of the words are their names'; those behind are parameters of the one command.
+    pub(crate) level: usize,
+}
+
 /// The commands that begin with `words`, each of which may be abbreviated.
-fn narrow(words: &[&str]) -> Result<Vec<&'static Command>, Confusion> {
-    let mut commands = all();
+pub(crate) fn narrow(words: &[&str], commands: &[&'static Command]) -> Result<Narrowed, Confusion> {
+    let mut commands = commands.to_vec();
     for (level, word) in words.iter().enumerate() {
         let at = |command: &&'static Command| command.name.split(' ').nth(level);
         let exact = commands.iter().any(|command| at(command) == Some(word));
@@ -189,16 +276,19 @@ fn narrow(words: &[&str]) -> Result<Vec<&'static Command>, Confusion> {
         };
         let left: Vec<&'static Command> = commands.iter().copied().filter(fits).collect();
         if left.is_empty() {
-            return Err(Confusion::Unknown((*word).to_owned(), words_at(&commands, level)));
+            let whole = commands.iter().find(|command| depth(command) == level);
+            return match whole.filter(|command| !command.parameters.is_empty()) {
+                Some(command) => Ok(Narrowed { commands: alloc::vec![*command], level }),
+                None => Err(Confusion::Unknown((*word).to_owned(), words_at(&commands, level))),
+            };
         }
         commands = left;
     }
-    Ok(commands)
+    Ok(Narrowed { commands, level: words.len() })
 }
 
 fn filter(segment: &str) -> Result<Pass, Confusion> {
-    let segment = segment.trim();
-    let (word, text) = segment.split_once(' ').unwrap_or((segment, ""));
+    let (word, text) = split(segment.trim());
     let names = || FILTERS.iter().map(|filter| filter.name).collect();
     if word.is_empty() {
         return Err(Confusion::Incomplete(names()));
@@ -206,16 +296,19 @@ fn filter(segment: &str) -> Result<Pass, Confusion> {
     let Some(filter) = FILTERS.iter().find(|filter| filter.name.starts_with(word)) else {
         return Err(Confusion::Unknown(word.to_owned(), names()));
     };
-    let text = text.trim();
-    match filter.kind {
-        FilterKind::Match if text.is_empty() => Err(Confusion::NoText),
-        FilterKind::Match => Ok(Pass::Match(unquoted(text).to_owned())),
-        FilterKind::Json | FilterKind::Count if !text.is_empty() => {
-            Err(Confusion::Unknown(text.to_owned(), Vec::new()))
-        }
-        FilterKind::Json => Ok(Pass::Json),
-        FilterKind::Count => Ok(Pass::Count),
+    if text.is_empty() && filter.kind.takes_text() {
+        return Err(Confusion::NoText(filter.name));
     }
+    if !text.is_empty() && !filter.kind.takes_text() {
+        return Err(Confusion::Unknown(text.to_owned(), Vec::new()));
+    }
+    Ok(match filter.kind {
+        FilterKind::Match => Pass::Match(unquoted(text).to_owned()),
+        FilterKind::Except => Pass::Except(unquoted(text).to_owned()),
+        FilterKind::Json => Pass::Json,
+        FilterKind::Count => Pass::Count,
+        FilterKind::NoPage => Pass::NoPage,
+    })
 }
 
 fn unquoted(text: &str) -> &str {
@@ -223,7 +316,7 @@ fn unquoted(text: &str) -> &str {
 }
 
 /// The pieces of a line between the `|` that stand outside of quotes.
-fn segments(text: &str) -> Vec<&str> {
+pub(crate) fn segments(text: &str) -> Vec<&str> {
     let mut quoted = false;
     let split = |character| {
         if character == '"' {
@@ -235,82 +328,4 @@ fn segments(text: &str) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::format;
-    use alloc::string::ToString;
-
-    fn outcome(text: &str) -> String {
-        match line(text) {
-            Ok(Line::Empty) => "nothing".into(),
-            Ok(Line::Run(command, filters)) => format!("{} {filters:?}", command.name),
-            Ok(Line::Help(commands)) => format!("help on {}", commands.len()),
-            Err(confusion) => confusion.to_string(),
-        }
-    }
-
-    #[test]
-    fn lines_mean_a_command_or_say_what_would() {
-        for (text, meaning) in [
-            ("", "nothing"),
-            ("   ", "nothing"),
-            ("show ports", "show ports []"),
-            ("  sh  po ", "show ports []"),
-            ("show ports|json", "show ports [Json]"),
-            ("show log | m a b | count", "show log [Match(\"a b\"), Count]"),
-            ("show log | match \"a | b\"", "show log [Match(\"a | b\")]"),
-            ("help", "help on 14"),
-            ("help show", "help on 11"),
-            ("h sh po", "help on 1"),
-            ("reboot", "reboot []"),
-            ("reb", "\"reboot\" is not abbreviated: type it in full"),
-            ("p", "\"poweroff\" is not abbreviated: type it in full"),
-            (
-                "show",
-                "incomplete, expected ports, vips, services, servers, flows, counters, \
-                      boot, version, config, log, neighbors",
-            ),
-            ("show s", "\"s\" is ambiguous: services, servers"),
-            ("show v", "\"v\" is ambiguous: vips, version"),
-            (
-                "show x",
-                "unknown word \"x\", expected ports, vips, services, servers, flows, \
-                        counters, boot, version, config, log, neighbors",
-            ),
-            ("format c:", "unknown word \"format\", expected show, help, reboot, poweroff"),
-            ("show ports eth0", "\"eth0\" is one word too many"),
-            ("reboot now", "\"now\" is one word too many"),
-            ("show ports |", "incomplete, expected json, match, count"),
-            ("show ports | xml", "unknown word \"xml\", expected json, match, count"),
-            ("show ports | match", "match needs a text"),
-            ("show ports | json x", "\"x\" is one word too many"),
-            ("| json", "incomplete, expected show, help, reboot, poweroff"),
-        ] {
-            assert_eq!(outcome(text), meaning, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_may_follow_is_known_at_every_place() {
-        for (before, words, end, free) in [
-            ("", "show help reboot poweroff", false, false),
-            ("s", "show", false, false),
-            ("show se", "services servers", false, false),
-            ("show ports", "ports", false, false),
-            ("show ports ", "", true, false),
-            ("help ", "show help reboot poweroff", true, false),
-            ("help show b", "boot", false, false),
-            ("show ports | ", "json match count", false, false),
-            ("show ports | c", "count", false, false),
-            ("show ports | match ", "", false, true),
-            ("show ports | match x", "", false, true),
-            ("show ports | json ", "", true, false),
-            ("nonsense ", "", false, false),
-        ] {
-            let options = options(before);
-            let names: Vec<&str> = options.words.iter().map(|(word, _)| *word).collect();
-            assert_eq!(names.join(" "), words, "{before:?}");
-            assert_eq!((options.end, options.free), (end, free), "{before:?}");
-        }
-    }
-}
+mod tests;

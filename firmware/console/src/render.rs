@@ -42,15 +42,43 @@ pub(crate) fn text(view: &View) -> String {
             }
         }
         View::Lines(lines) => lines.iter().for_each(|text| line(&mut out, text)),
-        View::Sentence(_, sentence) => line(&mut out, sentence),
+        View::Problems(problems) => {
+            problems.iter().for_each(|problem| sentence(&mut out, problem));
+            line(&mut out, "nothing was changed");
+        }
+        View::Sentence(_, text) => sentence(&mut out, text),
         View::Count(count) => line(&mut out, &count.to_string()),
     }
     out
 }
 
-fn line(out: &mut String, text: &str) {
+/// A line; what comes from outside cannot control the terminal.
+pub(crate) fn line(out: &mut String, text: &str) {
     out.extend(text.trim_end().chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }));
     out.push_str("\r\n");
+}
+
+/// A sentence in as many lines as it takes; an empty one in none.
+fn sentence(out: &mut String, text: &str) {
+    for (index, piece) in wrapped(text).iter().enumerate() {
+        let indent = if index == 0 { 0 } else { 2 };
+        line(out, &alloc::format!("{:indent$}{piece}", ""));
+    }
+}
+
+/// A paragraph in lines that fit the screen, even behind a small indent.
+pub(crate) fn wrapped(paragraph: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in paragraph.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= 76 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.into()),
+        }
+    }
+    lines
 }
 
 fn width(text: &str) -> usize {
@@ -128,7 +156,9 @@ pub(crate) fn json(view: &View) -> String {
         View::Record(fields) => {
             out.push_str(&object(fields.iter().map(|(name, cell)| (name, cell))));
         }
-        View::Lines(lines) => array(&mut out, lines.iter().map(|text| quoted(text))),
+        View::Lines(lines) | View::Problems(lines) => {
+            array(&mut out, lines.iter().map(|text| quoted(text)))
+        }
         View::Sentence(name, sentence) => {
             out.push_str(&object([(name, &Cell::Text(sentence.clone()))].into_iter()));
         }

@@ -1,54 +1,139 @@
 //! One person at one line.
 //!
 //! ```text
-//!             Enter: a request                    reply
-//!   Typing ────────────────────> Waiting ─────────────────────> Typing
-//!     │ ▲                         what is typed meanwhile waits too
-//!     └─┘ keys, and lines that the console answers itself
+//!            name and password                 Enter: a request
+//!   Login ─────────────────────> Waiting <────────────────────── Typing ───logout──> Over
+//!     ▲                           │ │ │   reply, or who it is     ▲ │ ▲ ▲ │ load
+//!     └──────── not that ─────────┘ │ └───────────────────────────┘ │ │ │ ▼
+//!                                   │  a long reply                 │ │ └─Pasting
+//!                                   └─────────────> Paging ──q──────┼─┘    │ Ctrl-D
+//!                                                                   ▼      ▼
+//!                                                                  Waiting again
 //! ```
+//!
+//! What is typed while Waiting waits too.
 
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::{fmt, mem};
 
 use model::limits;
-use model::operator::{Reply, Request};
+use model::operator::{Reply, Request, Role};
 
-use crate::commands::{Action, Command};
-use crate::editor::{Done, Editor};
+use crate::commands::Mode;
+use crate::editor::Editor;
 use crate::keys::{Decoder, Key};
-use crate::parse::{self, Line, Options, Pass};
-use crate::render;
-use crate::view::view;
+use crate::login::Login;
+use crate::lookup;
+use crate::options::Options;
+use crate::pager::{self, Pager};
+use crate::parse::{Pass, Scope};
+use crate::paste::{Paste, Pasted};
+
+mod typing;
 
 /// Octets of output beyond which the line counts as far behind: 17 s of it at 9600 baud. Then
 /// notices are left out and keys wait, so that nobody can make the output grow by typing.
 const BEHIND: usize = 16 << 10;
+/// Octets that may wait to be looked at: a pasted list of commands.
+const AHEAD: usize = 64 << 10;
+
+/// Whether somebody must say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// No: whoever holds the line may do everything.
+    Open,
+    /// Yes, with a name and a password.
+    Login,
+}
+
+/// What a session needs from whoever carries it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// This to be carried, and [`Session::reply`] with the answer.
+    Request(Request),
+    /// This to be verified, and [`Session::login_result`] with what came out.
+    Login {
+        /// Who they say they are.
+        user: String,
+        /// The proof.
+        password: String,
+    },
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(request) => request.fmt(f),
+            // A password belongs in no log.
+            Self::Login { user, .. } => write!(f, "Login({user:?})"),
+        }
+    }
+}
 
 /// One person at one line. It owns what is to be sent until the line takes it.
 #[derive(Debug)]
 pub struct Session {
+    name: String,
+    state: State,
+    /// Who it is, once that is known.
+    user: Option<(String, Role)>,
+    mode: Mode,
     decoder: Decoder,
     editor: Editor,
-    /// The filters of the request that is not answered yet.
-    waiting: Option<Vec<Pass>>,
-    /// Typed while waiting.
+    /// Typed and not looked at.
     ahead: VecDeque<u8>,
     out: Vec<u8>,
     sent: usize,
 }
 
+#[derive(Debug)]
+enum State {
+    Login(Login),
+    Typing,
+    Waiting(Waiting),
+    Paging(Pager),
+    Pasting(Paste),
+    Over,
+}
+
+/// What a session waits for, and what is to be done then.
+#[derive(Debug)]
+enum Waiting {
+    /// Whether this user is who they say.
+    Login(String),
+    /// A reply, to be shown through these filters; then the session is in that mode, unless the
+    /// reply is a refusal.
+    Reply(Vec<Pass>, Mode),
+    /// What may follow the piece of a line; this key wants to know.
+    Options(Options, Wish),
+    /// A reply that nobody wants any more.
+    Nothing,
+}
+
+/// What is to be done with what may follow.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    /// TAB: to type as much of it as is sure.
+    Complete,
+    /// `?`: to list it.
+    Explain,
+}
+
 impl Session {
     /// A session that greets with `banner`, lines of text, and prompts with `name`.
-    pub fn new(name: &str, banner: &str) -> Self {
+    pub fn new(name: &str, banner: &str, access: Access) -> Self {
         let printable = |text: &str| -> String {
             text.chars().filter(|c| c.is_ascii_graphic()).take(limits::NAME_OCTETS).collect()
         };
         let mut session = Self {
+            name: printable(name),
+            state: State::Typing,
+            user: None,
+            mode: Mode::Operation,
             decoder: Decoder::default(),
-            editor: Editor::new(format!("{}> ", printable(name))),
-            waiting: None,
+            editor: Editor::new(String::new()),
             ahead: VecDeque::new(),
             out: Vec::new(),
             sent: 0,
@@ -57,49 +142,105 @@ impl Session {
         for text in banner.lines() {
             session.line(text);
         }
-        session.editor.draw_anew(&mut session.out);
+        match access {
+            Access::Open => session.user = Some(("console".into(), Role::Configure)),
+            Access::Login => session.state = State::Login(Login::default()),
+        }
+        session.enter(Mode::Operation);
+        session.prompt();
         session
     }
 
-    /// Takes bytes that arrived. A request is to be carried, and answered by [`Self::reply`];
-    /// until then what is typed waits, up to a line of it. So it does while the line is far
-    /// behind with the output.
-    pub fn input(&mut self, bytes: &[u8]) -> Option<Request> {
-        let mut request = None;
+    /// Takes bytes that arrived. What is asked for is to be answered; until then what is typed
+    /// waits, up to [`Self::room`]. So it does while the line is far behind with the output.
+    pub fn input(&mut self, bytes: &[u8]) -> Option<Ask> {
+        let mut ask = None;
         for &byte in bytes {
             if byte == INTERRUPT {
                 self.ahead.clear();
                 self.interrupt();
-            } else if self.ahead.len() < limits::CONSOLE_LINE_OCTETS {
+            } else if self.room() > 0 {
                 self.ahead.push_back(byte);
+            } else if let State::Pasting(paste) = &mut self.state {
+                paste.lost = true;
             }
-            request = request.or_else(|| self.work());
+            ask = ask.or_else(|| self.work());
         }
-        request
+        ask
+    }
+
+    /// How many octets [`Self::input`] takes now without losing any.
+    pub fn room(&self) -> usize {
+        AHEAD.saturating_sub(self.ahead.len())
     }
 
     /// Shows the answer to the last request, and goes on with what was typed meanwhile. A reply
     /// that nobody asked for is ignored.
-    pub fn reply(&mut self, reply: Reply) -> Option<Request> {
-        let filters = self.waiting.take()?;
-        let (view, json) = view(reply, &filters);
-        let text = if json { render::json(&view) } else { render::text(&view) };
-        self.out.extend_from_slice(text.as_bytes());
-        self.editor.draw_anew(&mut self.out);
+    pub fn reply(&mut self, reply: Reply) -> Option<Ask> {
+        match self.take_waiting() {
+            None => {}
+            Some(login @ Waiting::Login(_)) => self.state = State::Waiting(login),
+            Some(Waiting::Reply(filters, mode)) => self.show(reply, &filters, mode),
+            Some(Waiting::Options(options, wish)) => {
+                self.grant(&lookup::fill(options, reply), wish);
+            }
+            Some(Waiting::Nothing) => self.prompt(),
+        }
         self.work()
     }
 
-    /// Writes a line of the log between what is typed. Left out while the line is far behind.
+    /// Tells what became of a login: the user's role, or a sentence that says why not.
+    pub fn login_result(&mut self, result: Result<Role, String>) -> Option<Ask> {
+        match (self.take_waiting(), result) {
+            (Some(Waiting::Login(user)), Ok(role)) => {
+                self.user = Some((user, role));
+                self.prompt();
+            }
+            (Some(Waiting::Login(_)), Err(sentence)) => {
+                self.state = State::Login(Login::default());
+                self.line(&sentence);
+                self.prompt();
+            }
+            (Some(other), _) => self.state = State::Waiting(other),
+            (None, _) => {}
+        }
+        self.work()
+    }
+
+    /// What was waited for; then it is typing again.
+    fn take_waiting(&mut self) -> Option<Waiting> {
+        let State::Waiting(waiting) = &mut self.state else { return None };
+        let waiting = mem::replace(waiting, Waiting::Nothing);
+        self.state = State::Typing;
+        Some(waiting)
+    }
+
+    /// Who it is: a name and what they may do. Nobody before a login.
+    pub fn user(&self) -> Option<(&str, Role)> {
+        self.user.as_ref().map(|(user, role)| (user.as_str(), *role))
+    }
+
+    /// Ends the session, since nobody has typed for long.
+    pub fn idle(&mut self) {
+        self.clear_line();
+        self.line("the session ends: nobody has typed for long");
+        self.state = State::Over;
+    }
+
+    /// Whether the session has ended. What [`Self::output`] has left is still to be sent.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Writes a line of the log between what is typed. Left out while the line is far behind, and
+    /// while a document is pasted.
     pub fn notice(&mut self, text: &str) {
-        if self.output().len() > BEHIND {
+        if self.output().len() > BEHIND || matches!(self.state, State::Pasting(_)) {
             return;
         }
-        if self.waiting.is_some() {
-            return self.line(text);
-        }
-        self.editor.wipe(&mut self.out);
+        self.clear_line();
         self.line(text);
-        self.editor.draw_anew(&mut self.out);
+        self.prompt();
     }
 
     /// What is to be sent.
@@ -109,7 +250,7 @@ impl Session {
 
     /// Tells that the first `octets` of [`Self::output`] were sent. What was typed while the line
     /// was far behind is looked at now, and may ask for something.
-    pub fn advance(&mut self, octets: usize) -> Option<Request> {
+    pub fn advance(&mut self, octets: usize) -> Option<Ask> {
         self.sent = self.out.len().min(self.sent.saturating_add(octets));
         if self.sent == self.out.len() {
             self.out.clear();
@@ -118,149 +259,96 @@ impl Session {
         self.work()
     }
 
-    fn work(&mut self) -> Option<Request> {
-        while self.waiting.is_none() && self.output().len() <= BEHIND {
+    fn work(&mut self) -> Option<Ask> {
+        while !matches!(self.state, State::Waiting(_)) && self.output().len() <= BEHIND {
             let byte = self.ahead.pop_front()?;
-            let Some(key) = self.decoder.byte(byte) else { continue };
-            if let Some(request) = self.key(key) {
-                return Some(request);
+            if let Some(ask) = self.byte(byte) {
+                return Some(ask);
             }
         }
         None
     }
 
-    fn key(&mut self, key: Key) -> Option<Request> {
-        let before = self.editor.before_cursor();
-        match key {
-            Key::Tab => self.complete(&before),
-            Key::Character(b'?') if !parse::options(&before).free => {
-                self.out.extend_from_slice(b"?\r\n");
-                self.explain(&parse::options(&before));
-                self.editor.draw_anew(&mut self.out);
-            }
-            Key::Redraw => {
-                self.out.extend_from_slice(b"\r\n");
-                self.editor.draw_anew(&mut self.out);
-            }
-            edit @ (Key::Character(_)
-            | Key::Enter
-            | Key::Backspace
-            | Key::Delete
-            | Key::Left
-            | Key::Right
-            | Key::Up
-            | Key::Down
-            | Key::Home
-            | Key::End
-            | Key::Interrupt
-            | Key::EraseToStart
-            | Key::EraseToEnd
-            | Key::EraseWord) => return self.edit(edit),
-        }
-        None
-    }
-
-    fn edit(&mut self, key: Key) -> Option<Request> {
-        match self.editor.key(key) {
-            Done::Edited => self.editor.draw(&mut self.out),
-            Done::Nothing => self.bell(),
-            Done::GivenUp => self.interrupt(),
-            Done::Line(line) => {
-                self.out.extend_from_slice(b"\r\n");
-                return self.run(&line);
-            }
-        }
-        None
-    }
-
-    fn run(&mut self, line: &str) -> Option<Request> {
-        match parse::line(line) {
-            Ok(Line::Empty) => {}
-            Ok(Line::Help(commands)) => self.help(&commands),
-            Ok(Line::Run(command, filters)) => match &command.action {
-                Action::Ask(request) => {
-                    self.waiting = Some(filters);
-                    return Some(request.clone());
+    fn byte(&mut self, byte: u8) -> Option<Ask> {
+        if let State::Pasting(paste) = &mut self.state {
+            return match paste.byte(byte, &mut self.out) {
+                Pasted::More => None,
+                Pasted::Document(text) => {
+                    let request = Request::Replace { text };
+                    self.ask(request, Vec::new(), Mode::Configuration)
                 }
-                Action::Help => self.help(&[command]),
-            },
-            Err(confusion) => {
-                for line in wrapped(&format!("{confusion}")) {
-                    self.line(&line);
+                Pasted::Refused(sentence) => {
+                    self.line(sentence);
+                    self.state = State::Typing;
+                    self.prompt();
+                    None
+                }
+            };
+        }
+        let key = self.decoder.byte(byte)?;
+        match &mut self.state {
+            State::Typing => return self.key(key),
+            State::Login(login) => {
+                let (user, password) = login.key(key, &mut self.out)?;
+                self.state = State::Waiting(Waiting::Login(user.clone()));
+                return Some(Ask::Login { user, password });
+            }
+            State::Paging(pager) => {
+                if !pager.key(key, &mut self.out) {
+                    self.state = State::Typing;
+                    self.prompt();
                 }
             }
+            State::Pasting(_) | State::Waiting(_) | State::Over => {}
         }
-        self.editor.draw_anew(&mut self.out);
         None
-    }
-
-    fn complete(&mut self, before: &str) {
-        let options = parse::options(before);
-        let begun = options.begun.len();
-        let common = match &options.words[..] {
-            [] => return self.bell(),
-            [(only, _)] => format!("{only} "),
-            [(first, _), rest @ ..] => {
-                let shared = |(word, _): &(&str, &str)| {
-                    first.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count()
-                };
-                let length = rest.iter().map(shared).min().unwrap_or(0);
-                first.get(..length).unwrap_or_default().into()
-            }
-        };
-        if common.len() > begun {
-            if !self.editor.insert(common.get(begun..).unwrap_or_default()) {
-                self.bell();
-            }
-            self.editor.draw(&mut self.out);
-        } else {
-            self.out.extend_from_slice(b"\r\n");
-            self.explain(&options);
-            self.editor.draw_anew(&mut self.out);
-        }
-    }
-
-    /// Lists what may follow.
-    fn explain(&mut self, options: &Options) {
-        for (word, about) in &options.words {
-            self.line(&format!("  {word:14}  {about}"));
-        }
-        if options.free {
-            self.line("  TEXT            a text of your choice");
-        }
-        if options.end {
-            self.line("  |               pass the reply through a filter");
-            self.line("  <Enter>         do it");
-        }
-        if options.words.is_empty() && !options.free && !options.end {
-            self.line("  nothing is known that goes on like this");
-        }
-    }
-
-    /// One command in full, several in a line each.
-    fn help(&mut self, commands: &[&'static Command]) {
-        if let [command] = commands {
-            self.line(&format!("{}: {}", command.name, command.about));
-            for line in wrapped(command.manual) {
-                self.line(&format!("  {line}"));
-            }
-            return;
-        }
-        for command in commands {
-            self.line(&format!("  {:20}  {}", command.name, command.about));
-        }
-        self.line("  ... | json, | match TEXT, | count filter a reply; ? and TAB help on the way");
     }
 
     /// Ctrl-C: no more output, an empty line.
     fn interrupt(&mut self) {
         self.out.truncate(self.sent);
+        if let State::Paging(_) = self.state {
+            pager::wipe(&mut self.out);
+        }
         self.out.extend_from_slice(b"^C\r\n");
         self.decoder = Decoder::default();
-        if self.waiting.is_none() {
-            self.editor.key(Key::Interrupt);
-            self.editor.draw_anew(&mut self.out);
+        match &mut self.state {
+            State::Waiting(waiting @ Waiting::Options(..)) => {
+                *waiting = Waiting::Nothing;
+                self.editor.key(Key::Interrupt);
+                return;
+            }
+            State::Waiting(_) | State::Over => return,
+            State::Login(login) => *login = Login::default(),
+            State::Paging(_) | State::Pasting(_) => self.state = State::Typing,
+            State::Typing => drop(self.editor.key(Key::Interrupt)),
         }
+        self.prompt();
+    }
+
+    /// Writes on an empty line what asks for the next key.
+    fn prompt(&mut self) {
+        match &self.state {
+            State::Typing => self.editor.draw_anew(&mut self.out),
+            State::Login(login) => login.draw(&mut self.out),
+            State::Paging(pager) => pager.draw(&mut self.out),
+            State::Waiting(_) | State::Pasting(_) | State::Over => {}
+        }
+    }
+
+    /// Clears the line of the screen that asks for the next key.
+    fn clear_line(&mut self) {
+        match &self.state {
+            State::Typing => self.editor.wipe(&mut self.out),
+            State::Login(login) => login.wipe(&mut self.out),
+            State::Paging(_) => pager::wipe(&mut self.out),
+            State::Waiting(_) | State::Pasting(_) | State::Over => {}
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        let role = self.user.as_ref().map_or(Role::View, |(_, role)| *role);
+        Scope { mode: self.mode, role }
     }
 
     fn bell(&mut self) {
@@ -275,18 +363,3 @@ impl Session {
 }
 
 const INTERRUPT: u8 = 0x03;
-
-/// A paragraph in lines that fit the screen.
-fn wrapped(paragraph: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in paragraph.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= 76 => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            Some(_) | None => lines.push(word.into()),
-        }
-    }
-    lines
-}

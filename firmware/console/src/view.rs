@@ -21,6 +21,8 @@ pub(crate) enum View {
     Record(Vec<(String, Cell)>),
     /// Lines of text.
     Lines(Vec<String>),
+    /// What is wrong, a sentence each.
+    Problems(Vec<String>),
     /// A sentence, under a name for programs.
     Sentence(&'static str, String),
     /// How many rows there were.
@@ -71,8 +73,9 @@ pub(crate) fn view(reply: Reply, filters: &[Pass]) -> (View, bool) {
     let mut view = plain(reply);
     for filter in filters {
         view = match filter {
-            Pass::Json => view,
-            Pass::Match(text) => keep(view, &text.to_lowercase()),
+            Pass::Json | Pass::NoPage => view,
+            Pass::Match(text) => keep(view, &text.to_lowercase(), true),
+            Pass::Except(text) => keep(view, &text.to_lowercase(), false),
             Pass::Count => View::Count(rows(&view)),
         };
     }
@@ -83,30 +86,36 @@ fn rows(view: &View) -> usize {
     match view {
         View::Table { rows, .. } => rows.len(),
         View::Record(fields) => fields.len(),
-        View::Lines(lines) => lines.len(),
+        View::Lines(lines) | View::Problems(lines) => lines.len(),
         View::Sentence(..) => 1,
         View::Count(count) => *count,
     }
 }
 
-/// Keeps the rows that contain `text`, which is in small letters.
-fn keep(view: View, text: &str) -> View {
+/// Keeps the rows that contain `text`, which is in small letters; or those that do not.
+fn keep(view: View, text: &str, those_with: bool) -> View {
     let contains = |value: &str| value.to_lowercase().contains(text);
     match view {
         View::Table { columns, mut rows } => {
             // Only what is shown: a row kept for what cannot be seen would be a riddle.
             let seen =
                 |(column, cell): (&Column, &Cell)| !column.detail && contains(&cell.to_string());
-            rows.retain(|row| columns.iter().zip(row).any(seen));
+            rows.retain(|row| columns.iter().zip(row).any(seen) == those_with);
             View::Table { columns, rows }
         }
         View::Record(mut fields) => {
-            fields.retain(|(name, cell)| contains(name) || contains(&cell.to_string()));
+            fields.retain(|(name, cell)| {
+                (contains(name) || contains(&cell.to_string())) == those_with
+            });
             View::Record(fields)
         }
         View::Lines(mut lines) => {
-            lines.retain(|line| contains(line));
+            lines.retain(|line| contains(line) == those_with);
             View::Lines(lines)
+        }
+        View::Problems(mut problems) => {
+            problems.retain(|problem| contains(problem) == those_with);
+            View::Problems(problems)
         }
         view @ (View::Sentence(..) | View::Count(_)) => view,
     }
@@ -133,7 +142,7 @@ fn plain(reply: Reply) -> View {
         Reply::Revisions(revisions) => table(REVISIONS, revisions, revision),
         Reply::Sessions(sessions) => table(SESSIONS, sessions, session),
         Reply::Problems(problems) => {
-            View::Lines(problems.iter().map(ToString::to_string).collect())
+            View::Problems(problems.iter().map(ToString::to_string).collect())
         }
         Reply::Committed { revision, saved, confirm_by } => {
             View::Sentence("committed", committed(revision, saved, confirm_by))

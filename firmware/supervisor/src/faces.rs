@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, TrySendError, channel};
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
-use console::Session;
+use base::Instant;
+use console::{Access, Ask, Session};
 use hoststack::HostStack;
-use model::operator::{Face, Origin, Reply, Request, Role};
+use model::operator::{Face, Origin, Reply};
 use netio::Wake;
 
 use crate::clock;
@@ -25,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const LOG_BEHIND: usize = 64 << 10;
 /// Octets read from the line at once.
 const CHUNK: usize = 256;
+/// A session ends when nobody types for so long.
+const UNATTENDED: Duration = Duration::from_secs(15 * 60);
 
 /// The line to a person: a serial port, or a pseudo-terminal in the lab.
 pub trait Line: Read + Write + AsFd + Send {}
@@ -37,6 +40,8 @@ pub struct Faces {
     /// The session on it, from the first key on. Before that the line shows the log as it is, so
     /// that whoever records a boot gets it clean.
     pub session: Option<Session>,
+    /// When something was typed last.
+    pub typed: Instant,
     /// This node's name, the session's prompt.
     pub name: String,
     /// What the session greets with.
@@ -66,6 +71,7 @@ impl Faces {
             self.ask(&mut pending, &answer);
             self.tell(&answers, &mut pending);
             self.speak(&mut pending);
+            self.part();
             if pending.is_empty() {
                 self.sleep();
             }
@@ -89,39 +95,63 @@ impl Faces {
     }
 
     /// What the person types.
-    fn listen(&mut self, pending: &mut VecDeque<Request>) {
+    fn listen(&mut self, pending: &mut VecDeque<Ask>) {
         let Some(line) = self.line.as_mut() else { return };
         let mut chunk = [0; CHUNK];
+        // What the session has no room for stays in the line.
+        let room = self.session.as_ref().map_or(CHUNK, Session::room).min(CHUNK);
         // An error is a line that nobody holds at the moment; it may come back.
-        let Ok(length) = line.read(&mut chunk) else { return };
+        let Ok(length) = line.read(&mut chunk[..room]) else { return };
         if length == 0 {
             return;
         }
+        self.typed = clock::now();
         let mut typed = &chunk[..length];
         if self.session.is_none() {
             // Enter wakes the line; it is not an empty command.
             typed = typed.trim_ascii_start();
         }
-        let woken = || Session::new(&self.name, &self.banner);
+        let woken = || Session::new(&self.name, &self.banner, Access::Open);
         pending.extend(self.session.get_or_insert_with(woken).input(typed));
     }
 
-    fn ask(&mut self, pending: &mut VecDeque<Request>, answer: &Sender<Reply>) {
-        while let Some(request) = pending.pop_front() {
+    fn ask(&mut self, pending: &mut VecDeque<Ask>, answer: &Sender<Reply>) {
+        while let Some(ask) = pending.pop_front() {
+            let Some(session) = self.session.as_mut() else { continue };
+            let request = match ask {
+                Ask::Request(request) => request,
+                Ask::Login { .. } => {
+                    let nobody = "nobody can log in here".to_owned();
+                    pending.extend(session.login_result(Err(nobody)));
+                    continue;
+                }
+            };
+            let Some((user, role)) = session.user() else { continue };
+            let origin = Origin { session: 1, user: user.to_owned(), role, face: Face::Serial };
             let (answer, wake) = (answer.clone(), self.ends.wake.clone());
-            let question = Question { origin: at_the_line(), request, answer, wake };
+            let question = Question { origin, request, answer, wake };
             match self.asker.try_send(question) {
                 Ok(()) => self.control.wake(),
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                     let busy = Reply::Refused("the box is busy, ask again".into());
-                    let session = self.session.as_mut();
-                    pending.extend(session.and_then(|session| session.reply(busy)));
+                    pending.extend(session.reply(busy));
                 }
             }
         }
     }
 
-    fn tell(&mut self, answers: &Receiver<Reply>, pending: &mut VecDeque<Request>) {
+    /// Ends a session that nobody uses, and parts from one that has ended.
+    fn part(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        if !session.is_over() && clock::now().since(self.typed) >= UNATTENDED {
+            session.idle();
+        }
+        if session.is_over() && session.output().is_empty() {
+            self.session = None;
+        }
+    }
+
+    fn tell(&mut self, answers: &Receiver<Reply>, pending: &mut VecDeque<Ask>) {
         while let Ok(reply) = answers.try_recv() {
             let session = self.session.as_mut();
             pending.extend(session.and_then(|session| session.reply(reply)));
@@ -139,7 +169,7 @@ impl Faces {
     }
 
     /// Writes as much as the line takes.
-    fn speak(&mut self, pending: &mut VecDeque<Request>) {
+    fn speak(&mut self, pending: &mut VecDeque<Ask>) {
         loop {
             let log = self.log.as_slices().0;
             let output = match &self.session {
@@ -184,12 +214,6 @@ impl Faces {
         }
         self.ends.wake.drain();
     }
-}
-
-/// Whoever sits at the line: it needs no login, and may do everything.
-fn at_the_line() -> Origin {
-    let (user, role) = ("console".to_owned(), Role::Configure);
-    Origin { session: 1, user, role, face: Face::Serial }
 }
 
 /// Moves packets of a host stack into the queue to the first worker. Whether there were any.

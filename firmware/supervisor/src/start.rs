@@ -108,6 +108,7 @@ fn start(
     let mut face = Faces {
         line,
         session: None,
+        typed: now,
         name: version.node.clone(),
         banner: banner(&version, &plan),
         log: VecDeque::new(),

@@ -1,10 +1,10 @@
 //! Whatever arrives on the line, the session does not panic, does not grow without bound, and
 //! sends nothing that a terminal could misunderstand; and what it draws is what was typed.
 
-use crate::support::{self, Terminal, answer, flush, type_in};
-use console::Session;
+use crate::support::{self, Terminal, carry, flush, type_in};
+use console::{Access, Ask, Session};
 use model::limits;
-use model::operator::{Reply, Request};
+use model::operator::{Reply, Request, Topic};
 use model::status::{Counter, Version};
 use proptest::prelude::*;
 
@@ -17,7 +17,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         2 => prop::sample::select(vec![
             "show ports\r", "show counters | json\r", "sh", "show ", "\t", "?", "\x1b[A", "\x1b[B",
             "\x1b[C", "\x1b[D", "\x03", "\x15", "| match ", "\"", "\x1b[3~", "\x1b", "\x1b[",
-            "\r\n",
+            "\r\n", "configure\r", "set pool.", "load\r", "\x04", "exit discard\r", " ", "q",
+            "show log\r", "anna\rconfigure\r", "logout\r", "commit confirmed 5\r",
         ]).prop_map(|text| text.as_bytes().to_vec()),
     ]
 }
@@ -87,17 +88,21 @@ fn apply(before: &mut String, behind: &mut String, edit: &Edit) {
 
 proptest! {
     #[test]
-    fn any_bytes_are_harmless(pieces in prop::collection::vec(piece(), 0..40), sent in 0..3_usize) {
-        let mut session = Session::new("n1", BANNER);
+    fn any_bytes_are_harmless(
+        pieces in prop::collection::vec(piece(), 0..40),
+        sent in 0..3_usize,
+        access in prop::sample::select(vec![Access::Open, Access::Login]),
+    ) {
+        let mut session = Session::new("n1", BANNER, access);
         let mut terminal = Terminal::default();
         for bytes in pieces {
             match sent {
                 // A line that takes everything, one that takes a little, one that takes nothing.
                 0 => type_in(&mut session, &mut terminal, &bytes),
                 1 => {
-                    let mut request = session.input(&bytes).or_else(|| session.advance(7));
-                    while let Some(asked) = request {
-                        request = session.reply(answer(asked));
+                    let mut ask = session.input(&bytes).or_else(|| session.advance(7));
+                    while let Some(asked) = ask {
+                        ask = carry(&mut session, asked);
                     }
                 }
                 _ => drop(session.input(&bytes)),
@@ -105,11 +110,15 @@ proptest! {
         }
         let rest = session.output().len();
         prop_assert!(rest < 64 << 10, "{} octets wait", rest);
+        session.notice("a line of the log");
+        session.idle();
+        prop_assert!(session.is_over());
+        prop_assert_eq!(session.input(b"show ports\r"), None, "it is over");
     }
 
     #[test]
     fn the_screen_shows_the_line_and_the_cursor(edits in prop::collection::vec(edit(), 0..60)) {
-        let mut session = Session::new("n1", BANNER);
+        let mut session = Session::new("n1", BANNER, Access::Open);
         let mut terminal = Terminal::default();
         let (mut before, mut behind) = (String::new(), String::new());
         flush(&mut session, &mut terminal);
@@ -124,7 +133,7 @@ proptest! {
 
     #[test]
     fn a_long_line_stays_within_the_screen(edits in prop::collection::vec(edit(), 0..400)) {
-        let mut session = Session::new("n1", BANNER);
+        let mut session = Session::new("n1", BANNER, Access::Open);
         let mut terminal = Terminal::default();
         flush(&mut session, &mut terminal);
         let (mut before, mut behind) = (String::new(), String::new());
@@ -177,7 +186,7 @@ proptest! {
             Reply::Done(name.clone()),
         ] {
             // The terminal of these tests fails at any control character but a few.
-            let mut session = Session::new(&name, &name);
+            let mut session = Session::new(&name, &name, Access::Open);
             session.notice(&name);
             let _ = session.input(b"show ports\r");
             session.reply(reply);
@@ -189,7 +198,7 @@ proptest! {
 
 /// What a program gets for `| json`: the reply alone, between the echo and the next prompt.
 fn json(reply: Reply) -> serde_json::Value {
-    let mut session = Session::new("n1", BANNER);
+    let mut session = Session::new("n1", BANNER, Access::Open);
     assert!(session.input(b"show ports | json\r").is_some());
     let echo = session.output().len();
     let _ = session.advance(echo);
@@ -198,23 +207,27 @@ fn json(reply: Reply) -> serde_json::Value {
     serde_json::from_str(output.strip_suffix("n1> ").unwrap()).unwrap()
 }
 
+fn shows(topic: Topic) -> Option<Ask> {
+    Some(Ask::Request(Request::Show(topic)))
+}
+
 #[test]
 fn what_is_typed_while_waiting_is_looked_at_afterwards() {
-    let mut session = Session::new("n1", BANNER);
+    let mut session = Session::new("n1", BANNER, Access::Open);
     let first = session.input(b"show ports\rshow vips\rshow fl");
-    assert_eq!(first, Some(Request::Show(model::operator::Topic::Ports)));
+    assert_eq!(first, shows(Topic::Ports));
     assert_eq!(session.input(b"ows\r"), None, "one request at a time");
     let second = session.reply(Reply::Ports(Vec::new()));
-    assert_eq!(second, Some(Request::Show(model::operator::Topic::Vips)));
+    assert_eq!(second, shows(Topic::Vips));
     let third = session.reply(Reply::Vips(Vec::new()));
-    assert_eq!(third, Some(Request::Show(model::operator::Topic::Flows)));
+    assert_eq!(third, shows(Topic::Flows));
     assert_eq!(session.reply(Reply::Log(Vec::new())), None);
     assert_eq!(session.reply(Reply::Log(Vec::new())), None, "nobody asked");
 }
 
 #[test]
 fn a_line_that_takes_nothing_makes_nothing_grow() {
-    let mut session = Session::new("n1", BANNER);
+    let mut session = Session::new("n1", BANNER, Access::Open);
     for _ in 0..10_000 {
         assert_eq!(session.input(b"help\r?\t"), None);
         session.notice("[    1.000] portico: port eth0 link down");
@@ -224,13 +237,13 @@ fn a_line_that_takes_nothing_makes_nothing_grow() {
     while !session.output().is_empty() {
         let _ = session.advance(1_000);
     }
-    assert_eq!(session.input(b"\x03reboot\r"), Some(Request::Reboot));
+    assert_eq!(session.input(b"\x03reboot\r"), Some(Ask::Request(Request::Reboot)));
 }
 
 #[test]
 fn an_interrupt_stops_a_long_reply() {
-    let mut session = Session::new("n1", BANNER);
-    let request = session.input(b"show log\r");
+    let mut session = Session::new("n1", BANNER, Access::Open);
+    let request = session.input(b"show log | nopage\r");
     assert!(request.is_some());
     session.reply(Reply::Log(vec!["a line of the log".into(); 10_000]));
     let _ = session.advance(1_000);
@@ -241,7 +254,7 @@ fn an_interrupt_stops_a_long_reply() {
 
 #[test]
 fn a_notice_leaves_the_line_being_typed_as_it_was() {
-    let mut session = Session::new("n1", BANNER);
+    let mut session = Session::new("n1", BANNER, Access::Open);
     let mut terminal = Terminal::default();
     type_in(&mut session, &mut terminal, b"show po\x1b[D");
     session.notice("[    9.001] portico: port eth0 link down");

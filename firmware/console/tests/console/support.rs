@@ -1,11 +1,12 @@
 //! A terminal that obeys what every terminal obeys, and a box that answers.
 use base::time::{Duration, Instant};
 use base::{Mac, Prefix};
-use console::Session;
-use model::operator::{Reply, Request, Topic};
+use console::{Ask, Session};
+use model::Config;
+use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Cause, Counter, Flows, Health, Link, Neighbor, NeighborState, Port, Server, Service,
-    Traffic, Version, Vip,
+    BootStep, Cause, Counter, Flows, Health, Link, Neighbor, NeighborState, Port, Revision, Server,
+    Service, Traffic, Version, Vip,
 };
 use model::{Gateway, Mode, ServerState, ServiceProtocol};
 
@@ -55,7 +56,7 @@ impl Terminal {
 }
 
 /// Sends what a session has to say to a terminal.
-pub fn flush(session: &mut Session, terminal: &mut Terminal) -> Option<Request> {
+pub fn flush(session: &mut Session, terminal: &mut Terminal) -> Option<Ask> {
     let output = session.output().to_vec();
     terminal.print(&output);
     session.advance(output.len())
@@ -63,14 +64,30 @@ pub fn flush(session: &mut Session, terminal: &mut Terminal) -> Option<Request> 
 
 /// Types, answers every request as the box of this file does, and shows it all.
 pub fn type_in(session: &mut Session, terminal: &mut Terminal, bytes: &[u8]) {
-    let mut request = session.input(bytes);
+    let mut ask = session.input(bytes);
     loop {
-        request = match request {
-            Some(request) => session.reply(answer(request)),
+        ask = match ask {
+            Some(ask) => carry(session, ask),
             None if session.output().is_empty() => return,
             None => flush(session, terminal),
         };
     }
+}
+
+/// Carries what a session asks for.
+pub fn carry(session: &mut Session, ask: Ask) -> Option<Ask> {
+    match ask {
+        Ask::Request(request) => session.reply(answer(request)),
+        Ask::Login { user, password } => session.login_result(verify(&user, &password)),
+    }
+}
+
+/// Three people; each has the name of the role as password.
+fn verify(user: &str, password: &str) -> Result<Role, String> {
+    let known = [("eve", Role::View), ("otto", Role::Operate), ("anna", Role::Configure)];
+    let role = known.into_iter().find(|(name, _)| *name == user).map(|(_, role)| role);
+    let proven = role.filter(|role| role.word() == password);
+    proven.ok_or_else(|| "this name and this password do not belong together".into())
 }
 
 pub fn answer(request: Request) -> Reply {
@@ -109,10 +126,13 @@ pub fn answer(request: Request) -> Reply {
         Request::Reboot => Reply::Done("rebooting".into()),
         Request::PowerOff => Reply::Refused("the image is being written".into()),
         Request::Show(Topic::Neighbors) => Reply::Neighbors(neighbors()),
-        Request::Show(Topic::Revisions) => Reply::Revisions(vec![]),
-        Request::Show(Topic::Sessions) => Reply::Sessions(vec![]),
-        Request::DrainServer { .. }
-        | Request::ConfigureEnter
+        Request::Show(Topic::Revisions) => Reply::Revisions(revisions()),
+        Request::Show(Topic::Sessions) => Reply::Sessions(sessions()),
+        Request::DrainServer { pool, server, drain } => {
+            let state = if drain { "drained" } else { "used again" };
+            Reply::Done(format!("server {pool}/{server} is {state}"))
+        }
+        change @ (Request::ConfigureEnter
         | Request::ConfigureExit { .. }
         | Request::Set { .. }
         | Request::Delete { .. }
@@ -122,23 +142,49 @@ pub fn answer(request: Request) -> Reply {
         | Request::Commit { .. }
         | Request::CommitConfirm
         | Request::Rollback { .. }
-        | Request::Replace { .. } => Reply::Done(format!("{request:?}")),
+        | Request::Replace { .. }) => configure(change),
     }
 }
 
-fn neighbors() -> Vec<Neighbor> {
-    let neighbor = |address: &str, mac, state, port: &str, network: &str| Neighbor {
-        address: address.parse().unwrap(),
-        port: port.into(),
-        network: network.into(),
-        mac,
-        state,
-    };
-    let mac = Some(base::Mac([2, 0, 0, 0, 0, 1]));
-    vec![
-        neighbor("192.0.2.1", mac, NeighborState::Reachable, "eth0", "outside"),
-        neighbor("fd00::11", None, NeighborState::Incomplete, "eth1", "inside"),
-    ]
+/// A box whose candidate always differs from what is in force, in the same way.
+fn configure(request: Request) -> Reply {
+    match request {
+        Request::ConfigureEnter => Reply::Done("the candidate is yours".into()),
+        Request::ConfigureExit { discard } if !discard => {
+            Reply::Refused("the candidate has changes: commit, or exit discard".into())
+        }
+        Request::ConfigureExit { .. } => Reply::Done(String::new()),
+        Request::Set { path, .. } | Request::Delete { path } if path.contains("wieght") => {
+            Reply::Refused(format!("{path}: unknown key, did you mean weight?"))
+        }
+        Request::Set { .. } | Request::Delete { .. } | Request::Replace { .. } => {
+            Reply::Done(String::new())
+        }
+        Request::Rollback { number } => Reply::Done(format!("the candidate is revision {number}")),
+        Request::ShowCandidate { path } if path.is_empty() => lines(CANDIDATE),
+        Request::ShowCandidate { .. } => lines("scheduler = \"maglev\""),
+        Request::Compare => lines("+ set pool.web.server.s3.address = \"10.0.0.13\""),
+        Request::CommitCheck => match Config::parse("[cluster]\n") {
+            Err(problems) => Reply::Problems(problems),
+            Ok(_) => panic!("a cluster needs a name"),
+        },
+        Request::Commit { confirmed, .. } => Reply::Committed {
+            revision: 7,
+            saved: false,
+            confirm_by: confirmed.map(|minutes| Instant::from_millis(u64::from(minutes) * 60_000)),
+        },
+        Request::CommitConfirm => Reply::Done("revision 7 stays".into()),
+        other @ (Request::Show(_)
+        | Request::Reboot
+        | Request::PowerOff
+        | Request::DrainServer { .. }) => panic!("{other:?} changes no configuration"),
+    }
+}
+
+const CANDIDATE: &str = "[cluster]\nname = \"edge\"\n\n[pool.web]\nscheduler = \"maglev\"\n";
+
+fn lines(text: &str) -> Reply {
+    Reply::Lines(text.lines().map(str::to_string).collect())
 }
 
 fn step(milliseconds: u64, name: &str, detail: &str) -> BootStep {
@@ -235,4 +281,44 @@ fn servers() -> Vec<Server> {
         server("s1", Health::Up, answered, 2_500),
         server("s2", Health::Down, Cause::Refused, 9_001),
     ]
+}
+
+fn neighbors() -> Vec<Neighbor> {
+    let neighbor = |address: &str, mac, state| Neighbor {
+        address: address.parse().unwrap(),
+        port: "eth1".into(),
+        network: "inside".into(),
+        mac,
+        state,
+    };
+    vec![
+        neighbor("10.0.0.11", Some(Mac([2, 0, 0, 0, 0, 0x11])), NeighborState::Reachable),
+        neighbor("fd00::12", None, NeighborState::Incomplete),
+    ]
+}
+
+fn revisions() -> Vec<Revision> {
+    let revision = |number, user: &str, face, comment: &str| Revision {
+        number,
+        at: Instant::from_millis(u64::from(number) * 60_000),
+        user: user.into(),
+        face,
+        comment: comment.into(),
+        changes: number,
+        confirmed: true,
+    };
+    let face = Some(Face::Serial);
+    let later = (2..=60).rev().map(|number| revision(number, "anna", face, "one more server"));
+    later.chain([revision(1, "", None, "as the box started")]).collect()
+}
+
+fn sessions() -> Vec<model::status::Session> {
+    vec![model::status::Session {
+        number: 1,
+        user: "anna".into(),
+        role: Role::Configure,
+        face: Face::Serial,
+        since: Instant::from_millis(60_000),
+        configures: true,
+    }]
 }

@@ -1,0 +1,465 @@
+//! The table of commands and filters.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use model::operator::{Request, Role, Topic};
+
+use super::{Action, Command, Filter, FilterKind, Given, Kind, Mode, Parameter};
+use crate::parse::Confusion;
+
+const fn show(
+    name: &'static str,
+    about: &'static str,
+    manual: &'static str,
+    topic: Topic,
+) -> Command {
+    let action = Action::Show(topic);
+    Command { action, ..plain(name, about, manual, Role::View) }
+}
+
+/// A command of operation without parameters.
+const fn plain(
+    name: &'static str,
+    about: &'static str,
+    manual: &'static str,
+    role: Role,
+) -> Command {
+    Command {
+        name,
+        parameters: &[],
+        about,
+        manual,
+        mode: Mode::Operation,
+        role,
+        action: Action::Help,
+        whole: false,
+    }
+}
+
+/// A command of operation that asks for something.
+const fn ask(
+    name: &'static str,
+    parameters: &'static [Parameter],
+    (about, manual): (&'static str, &'static str),
+    role: Role,
+    make: fn(&Given) -> Result<Request, Confusion>,
+) -> Command {
+    Command { parameters, action: Action::Ask(make), ..plain(name, about, manual, role) }
+}
+
+/// A command of configuration that asks for something.
+const fn change(
+    name: &'static str,
+    parameters: &'static [Parameter],
+    texts: (&'static str, &'static str),
+    make: fn(&Given) -> Result<Request, Confusion>,
+) -> Command {
+    let mode = Mode::Configuration;
+    Command { mode, ..ask(name, parameters, texts, Role::Configure, make) }
+}
+
+/// A command of configuration that the session does itself.
+const fn local(
+    name: &'static str,
+    about: &'static str,
+    manual: &'static str,
+    action: Action,
+) -> Command {
+    let mode = Mode::Configuration;
+    Command { mode, action, ..plain(name, about, manual, Role::Configure) }
+}
+
+/// Every command, in the order of the manual.
+pub static COMMANDS: &[Command] = &[
+    show(
+        "show ports",
+        "ports with link, traffic and drops",
+        "One row for each port of this box. Received and sent are frames since start; dropped \
+         are frames that came in and were not passed on, whose reasons stand in show counters. \
+         JSON has interface, VLAN, octets and \
+         frames that could not be sent as well.",
+        Topic::Ports,
+    ),
+    show(
+        "show vips",
+        "virtual addresses, and whether they are served here",
+        "One row for each virtual address of the cluster. One that is served answers ARP and \
+         neighbour solicitations on its network from this box.",
+        Topic::Vips,
+    ),
+    show(
+        "show services",
+        "services with usable servers and flows",
+        "One row for each service. Usable servers are those that get new flows. JSON has mode, \
+         pool and the total of flows as well.",
+        Topic::Services,
+    ),
+    show(
+        "show servers",
+        "servers with health, its cause, and flows",
+        "One row for each server of each pool. State is what the configuration says of it, \
+         health what the checks say. JSON has weight, the total of flows, and since when the \
+         health is what it is, in seconds since the kernel started.",
+        Topic::Servers,
+    ),
+    show(
+        "show flows",
+        "flows by state",
+        "How many flows there are in each state, and how many there may be.",
+        Topic::Flows,
+    ),
+    show(
+        "show neighbors",
+        "stations on the networks, as ARP and NDP found them",
+        "One row for each neighbor that this box knows or looks for.",
+        Topic::Neighbors,
+    ),
+    show(
+        "show counters",
+        "everything that is counted",
+        "Every counter of the box by name, since start. A frame that is dropped is counted under \
+         the name of its reason.",
+        Topic::Counters,
+    ),
+    show(
+        "show boot",
+        "how the box started, step by step",
+        "The steps of starting up, each with the time at which it was done in seconds since \
+         the kernel started.",
+        Topic::Boot,
+    ),
+    show(
+        "show version",
+        "what runs here",
+        "Versions of firmware and kernel, board, cluster, node, and the time since start.",
+        Topic::Version,
+    ),
+    show(
+        "show config",
+        "the configuration in force",
+        "The cluster document as it is in force.",
+        Topic::Config,
+    ),
+    show(
+        "show revisions",
+        "earlier configurations: who, when, from where, why",
+        "One row for each configuration that was in force, the newest first. Its number is what \
+         rollback takes.",
+        Topic::Revisions,
+    ),
+    show(
+        "show sessions",
+        "who is here",
+        "One row for each session of an operator, and which one changes the configuration.",
+        Topic::Sessions,
+    ),
+    show(
+        "show log",
+        "what happened",
+        "The lines of the log that the box remembers, oldest first.",
+        Topic::Log,
+    ),
+    ask(
+        "arp",
+        &[],
+        (
+            "the same as show neighbors",
+            "One row for each neighbor that this box knows or looks for.",
+        ),
+        Role::View,
+        |_| Ok(Request::Show(Topic::Neighbors)),
+    ),
+    ask(
+        "drain server",
+        SERVER,
+        (
+            "give a server no new flows",
+            "Flows that the server has go on until they end. It lasts until undrain server, the \
+             next commit or the next start; show servers has it as the state.",
+        ),
+        Role::Operate,
+        |given| Ok(drain(given, true)),
+    ),
+    ask(
+        "undrain server",
+        SERVER,
+        (
+            "give a drained server new flows again",
+            "It ends what drain server began. A server that the configuration drains stays so.",
+        ),
+        Role::Operate,
+        |given| Ok(drain(given, false)),
+    ),
+    Command {
+        action: Action::Configure,
+        ..plain(
+            "configure",
+            "change the configuration",
+            "Leads to the commands of configuration. One session at a time may change it; who \
+             comes second is told who has it.",
+            Role::Configure,
+        )
+    },
+    Command {
+        action: Action::Help,
+        ..plain(
+            "help",
+            "explain commands: help, help show, help show ports",
+            "Without words it lists all commands; with the first words of a command it explains \
+             those that begin with them. The key ? does so at any place in a line, and TAB \
+             completes a word.",
+            Role::View,
+        )
+    },
+    Command {
+        action: Action::Logout,
+        ..plain("logout", "end the session", "The next key begins another one.", Role::View)
+    },
+    Command {
+        action: Action::Logout,
+        ..plain("exit", "end the session", "The same as logout.", Role::View)
+    },
+    Command {
+        whole: true,
+        ..ask(
+            "reboot",
+            &[],
+            (
+                "start the box again",
+                "The box stops serving in order and starts again. Not abbreviated.",
+            ),
+            Role::Operate,
+            |_| Ok(Request::Reboot),
+        )
+    },
+    Command {
+        whole: true,
+        ..ask(
+            "poweroff",
+            &[],
+            ("switch the box off", "The box stops serving in order and goes off. Not abbreviated."),
+            Role::Operate,
+            |_| Ok(Request::PowerOff),
+        )
+    },
+    change(
+        "set",
+        &[
+            PATH,
+            Parameter {
+                keyword: "",
+                name: "VALUE",
+                about: "a word, a number, or a value in TOML",
+                kind: Kind::Value,
+                optional: false,
+            },
+        ],
+        (
+            "give a key a value",
+            "The path is the names of tables and key joined by dots, as in \
+             set pool.web.server.s3.weight 2. Tables that are not there yet are made. Quotes \
+             around a text may be left out. TAB and ? know the keys; docs/configuration.md \
+             describes them.",
+        ),
+        |given| match given {
+            [path, value, ..] => Ok(Request::Set { path: path.clone(), value: value.clone() }),
+            [] | [_] => Err(Confusion::Missing("PATH")),
+        },
+    ),
+    change(
+        "delete",
+        &[PATH],
+        ("take away a key, or a table with all in it", "A key without a value has its default."),
+        |given| Ok(Request::Delete { path: first(given) }),
+    ),
+    change(
+        "show",
+        &[Parameter { optional: true, ..PATH }],
+        (
+            "the candidate, or a part of it",
+            "What commit would put in force. Commands of operation, show ports and so on, are \
+             had by run show ports.",
+        ),
+        |given| Ok(Request::ShowCandidate { path: first(given) }),
+    ),
+    change(
+        "compare",
+        &[],
+        (
+            "what commit would change",
+            "One line for each difference between the candidate and what is in force: + is new, \
+             - goes, ~ has another value.",
+        ),
+        |_| Ok(Request::Compare),
+    ),
+    change(
+        "commit",
+        &[COMMENT],
+        (
+            "put the candidate in force",
+            "All of it or nothing: a candidate with problems changes nothing, and each problem \
+             is told with its place. Connections through the box go on.",
+        ),
+        |given| Ok(Request::Commit { confirmed: None, comment: first(given) }),
+    ),
+    change(
+        "commit check",
+        &[],
+        (
+            "see whether the candidate is right",
+            "Tells every problem with its place; changes nothing.",
+        ),
+        |_| Ok(Request::CommitCheck),
+    ),
+    change(
+        "commit confirmed",
+        &[
+            Parameter {
+                keyword: "",
+                name: "MINUTES",
+                about: "how long, 1 to 60",
+                kind: Kind::Word,
+                optional: false,
+            },
+            COMMENT,
+        ],
+        (
+            "put it in force, and take it back unless confirmed",
+            "Unless commit confirm comes in time from the same session, the box returns to the \
+             configuration before. So it does when the session ends: a change that cuts you off \
+             undoes itself.",
+        ),
+        |given| {
+            let minutes = number("MINUTES", given.first(), 1, 60)?;
+            let comment = given.get(1).cloned().unwrap_or_default();
+            Ok(Request::Commit { confirmed: Some(minutes), comment })
+        },
+    ),
+    change(
+        "commit confirm",
+        &[],
+        ("keep what commit confirmed put in force", "A plain commit does so as well."),
+        |_| Ok(Request::CommitConfirm),
+    ),
+    change(
+        "rollback",
+        &[Parameter {
+            keyword: "",
+            name: "N",
+            about: "a number that show revisions has; without it 0",
+            kind: Kind::Word,
+            optional: true,
+        }],
+        (
+            "make the candidate an earlier configuration",
+            "0 is the one in force, 1 the one before. Nothing is in force until commit.",
+        ),
+        |given| {
+            let given = given.first().filter(|given| !given.is_empty());
+            let number = given.map_or(Ok(0), |given| number("N", Some(given), 0, 255))?;
+            Ok(Request::Rollback { number: u8::try_from(number).unwrap_or(u8::MAX) })
+        },
+    ),
+    local(
+        "load",
+        "replace the candidate by a document to be pasted",
+        "Takes all that is typed or pasted until Ctrl-D as a TOML document; Ctrl-C gives it up. \
+         The document takes the place of the whole candidate, unless it has problems.",
+        Action::Load,
+    ),
+    local(
+        "run",
+        "do a command of operation: run show ports",
+        "What follows is read as behind the prompt of operation.",
+        Action::Run,
+    ),
+    local(
+        "exit",
+        "end configuring",
+        "Refused while the candidate differs from what is in force.",
+        Action::Leave { discard: false },
+    ),
+    local(
+        "exit discard",
+        "end configuring, and drop the changes",
+        "The candidate is again what is in force.",
+        Action::Leave { discard: true },
+    ),
+    local("help", "explain commands: help, help commit", "As in operation.", Action::Help),
+];
+
+const PATH: Parameter = Parameter {
+    keyword: "",
+    name: "PATH",
+    about: "names joined by dots, such as pool.web.server.s1.weight",
+    kind: Kind::Path,
+    optional: false,
+};
+
+const COMMENT: Parameter = Parameter {
+    keyword: "comment",
+    name: "TEXT",
+    about: "why; show revisions has it",
+    kind: Kind::Text,
+    optional: true,
+};
+
+const SERVER: &[Parameter] = &[
+    Parameter {
+        keyword: "",
+        name: "POOL",
+        about: "the name of a pool",
+        kind: Kind::Pool,
+        optional: false,
+    },
+    Parameter {
+        keyword: "",
+        name: "SERVER",
+        about: "the name of a server in it",
+        kind: Kind::Server,
+        optional: false,
+    },
+];
+
+/// What the commands with a common first word do, for that word.
+pub(crate) static GROUPS: &[(&str, &str)] = &[
+    ("show", "see what the box is like"),
+    ("commit", "put the candidate in force"),
+    ("exit", "end configuring"),
+];
+
+/// Every filter.
+pub static FILTERS: &[Filter] = &[
+    Filter { name: "json", kind: FilterKind::Json, about: "write the reply as JSON" },
+    Filter {
+        name: "match",
+        kind: FilterKind::Match,
+        about: "keep rows that contain TEXT, in small or capital letters",
+    },
+    Filter {
+        name: "except",
+        kind: FilterKind::Except,
+        about: "leave out rows that contain TEXT, in small or capital letters",
+    },
+    Filter { name: "count", kind: FilterKind::Count, about: "say how many rows there are" },
+    Filter { name: "nopage", kind: FilterKind::NoPage, about: "do not stop at each screen" },
+];
+
+fn drain(given: &Given, drain: bool) -> Request {
+    let server = given.get(1).cloned().unwrap_or_default();
+    Request::DrainServer { pool: first(given), server, drain }
+}
+
+fn first(given: &Given) -> String {
+    given.first().cloned().unwrap_or_default()
+}
+
+fn number(name: &str, given: Option<&String>, least: u16, most: u16) -> Result<u16, Confusion> {
+    let text = given.map(String::as_str).unwrap_or_default();
+    let legal = |number: &u16| (least..=most).contains(number);
+    text.parse().ok().filter(legal).ok_or_else(|| Confusion::Illegal {
+        given: text.to_string(),
+        legal: format!("{name} is a number from {least} to {most}"),
+    })
+}

@@ -1,0 +1,49 @@
+//! Explanations, as text for 80 columns: of commands, and of what may follow.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::commands::Command;
+use crate::options::Options;
+use crate::render;
+
+/// One command in full, several in a line each.
+pub(crate) fn commands(commands: &[&'static Command]) -> String {
+    let mut out = String::new();
+    if let [command] = commands {
+        render::line(&mut out, &format!("{}: {}", command.usage(), command.about));
+        for line in render::wrapped(command.manual) {
+            render::line(&mut out, &format!("  {line}"));
+        }
+        for parameter in command.parameters {
+            render::line(&mut out, &format!("  {:8}  {}", parameter.name, parameter.about));
+        }
+        return out;
+    }
+    for command in commands {
+        render::line(&mut out, &format!("  {:20}  {}", command.name, command.about));
+    }
+    let filters = "  | json, match TEXT, except TEXT, count, nopage filter a reply; ? and \
+                   TAB help";
+    render::line(&mut out, filters);
+    out
+}
+
+/// What may follow.
+pub(crate) fn options(options: &Options) -> String {
+    let mut out = String::new();
+    for choice in &options.words {
+        render::line(&mut out, &format!("  {:14}  {}", choice.word, choice.about));
+    }
+    if let Some((name, about)) = options.free.as_ref().filter(|_| options.words.is_empty()) {
+        render::line(&mut out, &format!("  {name:14}  {about}"));
+    }
+    if options.end {
+        render::line(&mut out, "  |               pass the reply through a filter");
+        render::line(&mut out, "  <Enter>         do it");
+    }
+    if out.is_empty() {
+        render::line(&mut out, "  nothing is known that goes on like this");
+    }
+    out
+}

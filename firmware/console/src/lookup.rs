@@ -1,0 +1,75 @@
+//! Which words may follow where only the box knows: what to ask it, and what its answer means.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use model::config::schema::{CLUSTER_DOCUMENT, Key, Kind};
+use model::operator::{Reply, Request, Topic};
+
+use crate::options::{Choice, Lookup, Options};
+
+/// What is to be asked.
+pub(crate) fn request(lookup: &Lookup) -> Request {
+    match lookup {
+        Lookup::Pool | Lookup::Server(_) => Request::Show(Topic::Servers),
+        Lookup::Path | Lookup::Value(_) => Request::ShowCandidate { path: String::new() },
+    }
+}
+
+/// The options with the words that the answer knows; without a useful one they stay as they are.
+pub(crate) fn fill(mut options: Options, reply: Reply) -> Options {
+    let choices = match (options.lookup.take(), reply) {
+        (Some(Lookup::Pool), Reply::Servers(servers)) => {
+            let mut pools: Vec<String> = servers.into_iter().map(|server| server.pool).collect();
+            pools.dedup();
+            pools.into_iter().map(|pool| choice(pool, String::new())).collect()
+        }
+        (Some(Lookup::Server(pool)), Reply::Servers(servers)) => {
+            let own = servers.into_iter().filter(|server| server.pool == pool);
+            own.map(|server| choice(server.name, alloc::format!("{}", server.address))).collect()
+        }
+        (Some(Lookup::Value(path)), Reply::Lines(_)) => match key(&path) {
+            Some(key) => {
+                options.free = Some(("VALUE", key.kind.legal()));
+                values(key)
+            }
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    let begun = &options.begun;
+    options.words.extend(choices.into_iter().filter(|choice| choice.word.starts_with(begun)));
+    options
+}
+
+/// The words that may stand behind a key.
+fn values(key: &Key) -> Vec<Choice> {
+    if let Kind::Boolean = key.kind {
+        return ["false", "true"].map(|word| choice(word.to_owned(), String::new())).into();
+    }
+    let Kind::Word(words) = key.kind else { return Vec::new() };
+    let built = words.iter().filter(|word| !word.later);
+    built.map(|word| choice(word.name.to_owned(), String::new())).collect()
+}
+
+/// The key that a path leads to.
+fn key(path: &str) -> Option<&'static Key> {
+    let mut section = &CLUSTER_DOCUMENT;
+    let mut names = path.split('.');
+    loop {
+        let key = section.key(names.next()?)?;
+        if let Kind::Table(inner) = key.kind {
+            section = inner;
+        } else if let Kind::Tables(inner, _) = key.kind {
+            names.next()?;
+            section = inner;
+        } else {
+            return names.next().is_none().then_some(key);
+        }
+    }
+}
+
+fn choice(word: String, about: String) -> Choice {
+    Choice { word, about }
+}
