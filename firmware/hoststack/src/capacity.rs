@@ -21,8 +21,8 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// For the node's own services: consoles, pages, transfers. 48 + 32 + 32 connections of
-    /// 32 KiB and 128 packets of 1,500 octets: at most 3.7 MiB, of which 0.2 MiB at the start.
+    /// For the node's own services: consoles, pages, transfers. 80 + 32 + 32 connections of
+    /// 32 KiB and 128 packets of 1,500 octets: at most 4.7 MiB, of which 0.2 MiB at the start.
     pub const FACES: Self = Self {
         connections: limits::FACE_CONNECTIONS,
         backlog: limits::FACE_BACKLOG,

@@ -7,7 +7,8 @@ use crate::device::{Port, from_smoltcp, to_smoltcp};
 use crate::glance::{Kind, first_syn, glance};
 use crate::place::{Place, legal};
 use crate::queue::Queue;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::tcp::Listener;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use base::rate::TokenBucket;
 use base::rng::Rng;
@@ -72,8 +73,7 @@ pub struct HostStack {
     /// The same as in `places`, in one piece for [`crate::attachment::route`].
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) entries: BTreeMap<u64, Entry>,
-    /// Connections that wait to be accepted at each port.
-    pub(crate) listeners: BTreeMap<u16, VecDeque<u64>>,
+    pub(crate) listeners: BTreeMap<u16, Listener>,
     pub(crate) bound: BTreeSet<u16>,
     pub(crate) events: BTreeSet<Event>,
     pub(crate) local_ports: RangeInclusive<u16>,

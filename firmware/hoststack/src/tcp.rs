@@ -6,7 +6,8 @@ use crate::connection::{Connection, ConnectionState, End, Entry, Phase, Seen};
 use crate::stack::{Event, HostStack};
 use alloc::collections::VecDeque;
 use alloc::vec;
-use base::Instant;
+use alloc::vec::Vec;
+use base::{Instant, NetworkId};
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use smoltcp::socket::tcp;
@@ -110,6 +111,15 @@ impl fmt::Display for ReceiveError {
 
 impl core::error::Error for ReceiveError {}
 
+/// A port that is listened on.
+#[derive(Debug, Default)]
+pub struct Listener {
+    /// Connections that wait to be accepted.
+    pub waiting: VecDeque<u64>,
+    /// On these networks only; none: on all.
+    pub networks: Option<Vec<NetworkId>>,
+}
+
 impl HostStack {
     /// Asks for a connection. An [`Event::Connection`] tells when it is open or has failed, at
     /// the latest after 20 s.
@@ -159,14 +169,22 @@ impl HostStack {
         if self.listeners.len() >= LISTENERS {
             return Err(ListenError::TooMany);
         }
-        self.listeners.insert(port, VecDeque::new());
+        self.listeners.insert(port, Listener::default());
         Ok(())
+    }
+
+    /// Has a port that is listened on be so on these networks alone; on others a request for a
+    /// connection is answered as if nobody listened. Connections that exist stay.
+    pub fn confine(&mut self, port: u16, networks: &[NetworkId]) {
+        if let Some(listener) = self.listeners.get_mut(&port) {
+            listener.networks = Some(networks.to_vec());
+        }
     }
 
     /// Stops listening. Connections that were not accepted are reset; accepted ones stay.
     pub fn unlisten(&mut self, now: Instant, port: u16) {
-        let Some(waiting) = self.listeners.remove(&port) else { return };
-        waiting.into_iter().for_each(|id| self.abort(now, Connection(id)));
+        let Some(listener) = self.listeners.remove(&port) else { return };
+        listener.waiting.into_iter().for_each(|id| self.abort(now, Connection(id)));
         self.events.remove(&Event::Incoming(port));
     }
 
@@ -175,7 +193,7 @@ impl HostStack {
         if self.held() >= self.capacity.connections {
             return None;
         }
-        let id = self.listeners.get_mut(&port)?.pop_front()?;
+        let id = self.listeners.get_mut(&port)?.waiting.pop_front()?;
         let entry = self.entries.get_mut(&id)?;
         entry.phase = Phase::Open;
         Some(Connection(id))

@@ -44,8 +44,8 @@ impl HostStack {
             }
             if phase == Phase::Waiting && entry.phase != phase {
                 let port = entry.local.port();
-                if let Some(waiting) = self.listeners.get_mut(&port) {
-                    waiting.push_back(id);
+                if let Some(listener) = self.listeners.get_mut(&port) {
+                    listener.waiting.push_back(id);
                     self.events.insert(Event::Incoming(port));
                 } else {
                     gone.push(id);
@@ -74,7 +74,9 @@ impl HostStack {
         local: SocketAddr,
         remote: SocketAddr,
     ) {
-        if !self.listeners.contains_key(&local.port()) {
+        let network = self.places[index].network();
+        let Some(listener) = self.listeners.get(&local.port()) else { return };
+        if listener.networks.as_ref().is_some_and(|networks| !networks.contains(&network)) {
             return;
         }
         let twin = self.entries.iter().find(|(_, e)| e.local == local && e.remote == remote);
@@ -197,8 +199,8 @@ impl HostStack {
     /// Forgets a connection without sending anything.
     pub(crate) fn forget(&mut self, id: u64) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        if let Some(waiting) = self.listeners.get_mut(&entry.local.port()) {
-            waiting.retain(|&waiting| waiting != id);
+        if let Some(listener) = self.listeners.get_mut(&entry.local.port()) {
+            listener.waiting.retain(|&waiting| waiting != id);
         }
         self.events.remove(&Event::Connection(Connection(id)));
         self.drop_socket(entry.network, entry.socket);

@@ -5,6 +5,7 @@
 //! threads ([`wiring`]) and start them, then watch over them ([`watch`]). What the threads decide
 //! is decided in `node`, `dataplane`, `probe` and `console`; here is only who runs when.
 
+mod auth;
 mod boot;
 mod clock;
 mod control;
@@ -17,6 +18,7 @@ mod pty;
 mod settings;
 mod size;
 mod start;
+mod stream;
 mod threads;
 mod watch;
 mod wiring;

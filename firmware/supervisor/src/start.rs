@@ -8,7 +8,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
 use base::rng::Rng;
-use base::{Instant, Mac, NetworkId};
+use base::{Mac, NetworkId};
 use dataplane::Forwarder;
 use hoststack::{Attachment, HostStack};
 use model::config::Config;
@@ -16,10 +16,11 @@ use model::limits;
 use model::status::Version;
 use node::{Attached, Control, Plan};
 
+use crate::auth::Auth;
 use crate::boot::{self, Machine};
 use crate::clock;
 use crate::control::{ControlThread, Ending};
-use crate::faces::{Faces, Line};
+use crate::faces::{Faces, Line, LineSession, News, Post};
 use crate::forward::{Worker, empty_measurements};
 use crate::journal::Journal;
 use crate::ports::Doors;
@@ -27,9 +28,10 @@ use crate::probes::Probes;
 use crate::pty::Pty;
 use crate::settings::{self, Settings};
 use crate::size::{Size, size};
+use crate::stream::Network;
 use crate::threads::{Manner, Threads};
 use crate::watch::{End, Pulse, watch};
-use crate::wiring::{Wiring, WorkerEnds, wire};
+use crate::wiring::{StackEnds, Wiring, WorkerEnds, wire};
 
 /// Where the supervisor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,19 +107,11 @@ fn start(
     let (asker, questions) = sync_channel(QUESTIONS);
     let now = clock::now();
     let version = version(place, &plan);
-    let mut face = Faces {
-        line,
-        session: None,
-        typed: now,
-        name: version.node.clone(),
-        banner: banner(&version, &plan),
-        log: VecDeque::new(),
-        stack: face_stack(now, attachments, rng.next()),
-        ends: faces,
-        asker,
-        control: control_wake.clone(),
-        journal: journal.clone(),
-    };
+    let news = News { auth: Auth::start(threads, journal), places: Arc::default() };
+    news.tell(plan.config(), attachments);
+    let post = Post::new(asker, control_wake.clone(), faces.wake.clone());
+    let greeting = (version.node.clone(), banner(&version, &plan));
+    let mut face = face(line, greeting, post, &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
     let progress = Arc::new(AtomicU64::new(0));
@@ -205,10 +199,40 @@ fn plan(settings: Option<Settings>, seed: u64) -> (Plan, String) {
     (Plan::of(config, node, seed), String::new())
 }
 
-/// The endpoint for the node's own services.
-fn face_stack(now: Instant, attachments: Vec<Attachment>, seed: u64) -> HostStack {
-    let ports = limits::LOCAL_PORT_FIRST..=limits::LOCAL_PORT_LAST;
-    HostStack::new(now, attachments, ports, seed)
+/// The console and the page, which hear `news`.
+fn face(
+    line: Option<Box<dyn Line>>,
+    (name, banner): (String, String),
+    post: Post,
+    news: &News,
+    ends: StackEnds,
+    journal: &Journal,
+    seed: u64,
+) -> Faces {
+    let (now, post) = (clock::now(), Arc::new(post));
+    let line = LineSession {
+        line,
+        session: None,
+        typed: now,
+        auth: news.auth.clone(),
+        name: name.clone(),
+        banner,
+        log: VecDeque::new(),
+        post: post.clone(),
+        journal: journal.clone(),
+    };
+    // The stack hears where it is like everybody else.
+    let local_ports = limits::LOCAL_PORT_FIRST..=limits::LOCAL_PORT_LAST;
+    Faces {
+        line,
+        network: Network::new(HostStack::new(now, Vec::new(), local_ports, seed)),
+        places: news.places.subscribe(),
+        ends,
+        post,
+        auth: news.auth.clone(),
+        name,
+        journal: journal.clone(),
+    }
 }
 
 fn attachments(plan: &Plan) -> Vec<Attachment> {

@@ -1,0 +1,206 @@
+//! Octet streams over the host stack's connections, and the task that moves its packets.
+//!
+//! One task ([`Network::drive`]) takes packets in, lets time pass, sends, and wakes the streams
+//! that something happened to. Streams only touch buffers and wake that task.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use hoststack::{Connection, End, Event, HostStack, ListenError, ReceiveError, SendError};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+use crate::clock;
+
+/// A host stack that many tasks share.
+#[derive(Clone)]
+pub struct Network(Arc<Shared>);
+
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Somebody wrote, read or went: there may be something to send.
+    stirred: Notify,
+    /// Somebody may be waiting to be accepted.
+    incoming: Notify,
+}
+
+struct Inner {
+    stack: HostStack,
+    waiting: BTreeMap<Connection, Waiting>,
+}
+
+/// Who waits for what on a connection.
+#[derive(Default)]
+struct Waiting {
+    read: Option<Waker>,
+    write: Option<Waker>,
+}
+
+impl Network {
+    /// Shares a stack.
+    pub fn new(stack: HostStack) -> Self {
+        let inner = Mutex::new(Inner { stack, waiting: BTreeMap::new() });
+        Self(Arc::new(Shared { inner, stirred: Notify::new(), incoming: Notify::new() }))
+    }
+
+    /// Works on the stack itself; whoever may have changed something calls [`Self::stir`].
+    pub fn with<T>(&self, work: impl FnOnce(&mut HostStack) -> T) -> T {
+        work(&mut self.lock().stack)
+    }
+
+    /// Has the driving task look again.
+    pub fn stir(&self) {
+        self.0.stirred.notify_one();
+    }
+
+    /// Until somebody calls [`Self::stir`].
+    pub async fn stirred(&self) {
+        self.0.stirred.notified().await;
+    }
+
+    /// Wakes everybody to whom something happened.
+    pub fn tell(&self) {
+        let mut inner = self.lock();
+        while let Some(event) = inner.stack.poll_event() {
+            match event {
+                Event::Connection(connection) => {
+                    let Some(waiting) = inner.waiting.get_mut(&connection) else { continue };
+                    waiting.read.take().into_iter().for_each(Waker::wake);
+                    waiting.write.take().into_iter().for_each(Waker::wake);
+                }
+                Event::Incoming(_) => self.0.incoming.notify_one(),
+                Event::Datagram(_) => {}
+            }
+        }
+    }
+
+    /// Listens on a port of every address.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn listen(&self, port: u16) -> Result<(), ListenError> {
+        self.with(|stack| stack.listen(port))
+    }
+
+    /// The next connection to a port, once there is room for it: with the address it came to and
+    /// the address it comes from.
+    pub async fn accept(&self, port: u16) -> (Stream, SocketAddr, SocketAddr) {
+        loop {
+            let accepted = self.with(|stack| {
+                let connection = stack.accept(port)?;
+                stack.ends(connection).map(|(local, remote)| (connection, local, remote))
+            });
+            if let Some((connection, local, remote)) = accepted {
+                return (Stream { network: self.clone(), connection }, local, remote);
+            }
+            self.0.incoming.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Whoever panicked inside left the stack between two of its steps: it is still whole.
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection. Dropping it says goodbye, or resets it if something lies unread.
+pub struct Stream {
+    network: Network,
+    connection: Connection,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut inner = self.network.lock();
+        inner.waiting.remove(&self.connection);
+        inner.stack.release(clock::now(), self.connection);
+        drop(inner);
+        self.network.stir();
+        // There is room for the next.
+        self.network.0.incoming.notify_one();
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let mut inner = self.network.lock();
+        let moved = match inner.stack.receive(self.connection, buffer.initialize_unfilled()) {
+            Ok(0) => {
+                let waiting = inner.waiting.entry(self.connection).or_default();
+                waiting.read = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Ok(moved) => moved,
+            Err(ReceiveError::Finished) => return Poll::Ready(Ok(())),
+            Err(ReceiveError::Ended(end)) => return Poll::Ready(Err(broken(end))),
+            Err(ReceiveError::Unknown) => return Poll::Ready(Err(gone())),
+        };
+        drop(inner);
+        buffer.advance(moved);
+        // The window is open again.
+        self.network.stir();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if data.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let mut inner = self.network.lock();
+        let taken = match inner.stack.send(self.connection, data) {
+            Ok(0) => {
+                let waiting = inner.waiting.entry(self.connection).or_default();
+                waiting.write = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Ok(taken) => taken,
+            Err(SendError::Ended(end)) => return Poll::Ready(Err(broken(end))),
+            Err(SendError::NotOpen | SendError::Unknown) => return Poll::Ready(Err(gone())),
+        };
+        drop(inner);
+        self.network.stir();
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was taken is on its way.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.network.with(|stack| stack.close(self.connection));
+        self.network.stir();
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn broken(end: End) -> io::Error {
+    match end {
+        End::Reset | End::Refused => io::ErrorKind::ConnectionReset,
+        End::TimedOut => io::ErrorKind::TimedOut,
+        End::Closed => io::ErrorKind::BrokenPipe,
+        End::Unreachable | End::AddressGone => io::ErrorKind::ConnectionAborted,
+    }
+    .into()
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}

@@ -1,0 +1,232 @@
+//! The live overview: one snapshot for everybody who looks, made only while somebody does.
+//!
+//! A snapshot is made every second, or less often when making it or sending it would cost more
+//! than its share: 1/20 of a core, [`limits::WEB_LIVE_OCTETS_PER_SECOND`] over all viewers. Whoever
+//! is slow skips snapshots; nothing is queued for anybody.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use base::Instant;
+use base::time::Duration;
+use bytes::Bytes;
+use model::limits;
+use model::operator::{Reply, Request, Topic};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+
+use crate::facts;
+use crate::site::Site;
+
+/// Time between two snapshots.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// What making a snapshot may cost: this part of the time.
+const SHARE: u32 = 20;
+/// The longest time between two, whatever they cost.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Where snapshots are given out.
+pub struct Broadcast {
+    sender: watch::Sender<Option<Bytes>>,
+    wanted: Notify,
+}
+
+impl Default for Broadcast {
+    fn default() -> Self {
+        Self { sender: watch::Sender::new(None), wanted: Notify::new() }
+    }
+}
+
+/// A snapshot, if there is one, and where the next will be.
+type News = (watch::Receiver<Option<Bytes>>, Option<Bytes>);
+
+/// One viewer's view.
+pub struct Live {
+    next: Pin<Box<dyn Future<Output = News> + Send>>,
+    site: Arc<Site>,
+    session: u64,
+    over: bool,
+}
+
+impl Live {
+    /// A view for a session, which ends with it.
+    pub fn new(site: Arc<Site>, session: u64) -> Self {
+        let mut receiver = site.live.sender.subscribe();
+        site.live.wanted.notify_one();
+        // Those who come later need not wait for the next snapshot.
+        receiver.mark_changed();
+        Self { next: Box::pin(next(receiver)), site, session, over: false }
+    }
+
+    /// The next event.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if self.over {
+                return Poll::Ready(None);
+            }
+            let (receiver, snapshot) = ready!(self.next.as_mut().poll(context));
+            self.next = Box::pin(next(receiver));
+            if !self.site.sessions().lasts(self.site.now(), self.session) {
+                self.over = true;
+                return Poll::Ready(Some(Bytes::from_static(b"event: over\ndata: {}\n\n")));
+            }
+            if snapshot.is_some() {
+                return Poll::Ready(snapshot);
+            }
+        }
+    }
+}
+
+async fn next(mut receiver: watch::Receiver<Option<Bytes>>) -> News {
+    // An error means that the site is gone; there is nothing more to come then.
+    if receiver.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    let snapshot = receiver.borrow_and_update().clone();
+    (receiver, snapshot)
+}
+
+impl Site {
+    /// Makes snapshots for ever, while somebody looks.
+    pub async fn sample(self: Arc<Self>) {
+        let mut before = None;
+        loop {
+            if self.live.sender.receiver_count() == 0 {
+                // What is old is not shown to the next who looks.
+                self.live.sender.send_replace(None);
+                before = None;
+                self.live.wanted.notified().await;
+                continue;
+            }
+            let began = self.now();
+            let mut length = 0;
+            if let Some(sample) = self.gather().await {
+                let event = Bytes::from(format!("data: {}\n\n", sample.render(before.as_ref())));
+                length = event.len();
+                self.live.sender.send_replace(Some(event));
+                before = Some(sample);
+            }
+            let cost = self.now().since(began);
+            tokio::time::sleep(pause(cost, length * self.live.sender.receiver_count())).await;
+        }
+    }
+
+    /// Asks for everything that is shown.
+    async fn gather(&self) -> Option<Sample> {
+        let Ok(Reply::Ports(ports)) = self.look(Topic::Ports).await else { return None };
+        let Ok(Reply::Vips(vips)) = self.look(Topic::Vips).await else { return None };
+        let Ok(Reply::Services(services)) = self.look(Topic::Services).await else { return None };
+        let Ok(Reply::Servers(servers)) = self.look(Topic::Servers).await else { return None };
+        let Ok(Reply::Flows(flows)) = self.look(Topic::Flows).await else { return None };
+        let Ok(Reply::Version(version)) = self.look(Topic::Version).await else { return None };
+        let Ok(Reply::Log(mut log)) = self.look(Topic::Log).await else { return None };
+        let log = log.split_off(log.len().saturating_sub(limits::WEB_LOG_LINES));
+        Some(Sample { at: self.now(), ports, vips, services, servers, flows, version, log })
+    }
+
+    async fn look(&self, topic: Topic) -> Result<Reply, crate::site::Busy> {
+        self.ask(None, Request::Show(topic)).await
+    }
+}
+
+/// How long to wait after a snapshot that took `cost` and sends so many octets.
+fn pause(cost: Duration, octets: usize) -> Duration {
+    let sending = Duration::from_secs(octets as u64) / limits::WEB_LIVE_OCTETS_PER_SECOND;
+    INTERVAL.saturating_sub(cost).max(cost * (SHARE - 1)).max(sending).min(LONGEST)
+}
+
+/// Everything that is shown, as it was at one moment.
+struct Sample {
+    at: Instant,
+    ports: Vec<model::status::Port>,
+    vips: Vec<model::status::Vip>,
+    services: Vec<model::status::Service>,
+    servers: Vec<model::status::Server>,
+    flows: model::status::Flows,
+    version: model::status::Version,
+    log: Vec<String>,
+}
+
+/// What grew, each under its kind and names.
+type Totals<'s> = HashMap<(&'static str, &'s str, &'s str), u64>;
+
+impl Sample {
+    fn totals(&self) -> Totals<'_> {
+        let ports = self.ports.iter().flat_map(|port| {
+            [
+                (("received", port.name.as_str(), ""), port.received.octets),
+                (("sent", port.name.as_str(), ""), port.sent.octets),
+                (("frames", port.name.as_str(), ""), port.received.frames),
+            ]
+        });
+        let services = self.services.iter().map(|s| (("service", s.name.as_str(), ""), s.total));
+        let servers =
+            self.servers.iter().map(|s| (("server", s.pool.as_str(), s.name.as_str()), s.total));
+        ports.chain(services).chain(servers).collect()
+    }
+
+    /// The snapshot as JSON, with rates where there is something to compare it with.
+    fn render(&self, before: Option<&Self>) -> Value {
+        let past = before.map(|before| (self.at.since(before.at), before.totals()));
+        // A count that became smaller began anew.
+        let rate = |kind, name, other, now: u64| -> Option<u64> {
+            let (time, totals) = past.as_ref()?;
+            let grown = now.checked_sub(*totals.get(&(kind, name, other))?)?;
+            let nanos = time.as_nanos().max(1);
+            u64::try_from(u128::from(grown) * 1_000_000_000 / nanos).ok()
+        };
+        let ports = rows(&self.ports, facts::port, |port| {
+            let (received, sent) = (port.received, port.sent);
+            [
+                ("received_octets_per_second", rate("received", &port.name, "", received.octets)),
+                ("sent_octets_per_second", rate("sent", &port.name, "", sent.octets)),
+                ("received_per_second", rate("frames", &port.name, "", received.frames)),
+            ]
+        });
+        let services = rows(&self.services, facts::service, |service| {
+            [("flows_per_second", rate("service", &service.name, "", service.total))]
+        });
+        let servers = rows(&self.servers, facts::server, |server| {
+            [("flows_per_second", rate("server", &server.pool, &server.name, server.total))]
+        });
+        let up = |server: &&model::status::Server| server.health != model::status::Health::Down;
+        json!({
+            "at": facts::seconds(self.at),
+            "version": facts::version(&self.version),
+            "flows": facts::flows(&self.flows),
+            "ports": ports,
+            "vips": rows(&self.vips, facts::vip, |_| []),
+            "services": services,
+            "servers": servers,
+            "count": {
+                "ports": self.ports.len(),
+                "vips": self.vips.len(),
+                "vips_served": self.vips.iter().filter(|vip| vip.served).count(),
+                "services": self.services.len(),
+                "services_usable": self.services.iter().filter(|s| s.usable > 0).count(),
+                "servers": self.servers.len(),
+                "servers_up": self.servers.iter().filter(up).count(),
+            },
+            "log": self.log,
+        })
+    }
+}
+
+/// The first rows of a table, each with what `more` knows of it. The rest is counted by the caller.
+fn rows<'s, T, const N: usize>(
+    all: &'s [T],
+    fact: impl Fn(&T) -> Value,
+    more: impl Fn(&'s T) -> [(&'static str, Option<u64>); N],
+) -> Value {
+    let shown = all.iter().take(limits::WEB_LIVE_ROWS).map(|row| {
+        let mut fact = fact(row);
+        for (name, value) in more(row) {
+            fact[name] = json!(value);
+        }
+        fact
+    });
+    shown.collect()
+}

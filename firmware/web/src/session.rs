@@ -1,0 +1,193 @@
+//! Who is signed in. Bounded; the one that was silent longest gives way.
+
+use std::collections::BTreeMap;
+
+use base::Instant;
+use base::time::Duration;
+use model::limits;
+use model::operator::Role;
+
+use crate::secret::Hash;
+
+/// One person, or one program, that has signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its number, by which the rest of the box knows it. Not given twice.
+    pub number: u64,
+    /// As whom.
+    pub user: String,
+    /// What it may do.
+    pub role: Role,
+    /// What a request that changes something must carry beside the cookie.
+    pub token: String,
+    /// When it signed in.
+    since: Instant,
+    /// When it last asked for something.
+    used: Instant,
+}
+
+impl Session {
+    fn is_over(&self, now: Instant) -> bool {
+        now.since(self.used) >= limits::WEB_SESSION_IDLE
+            || now.since(self.since) >= limits::WEB_SESSION_LIFETIME
+    }
+}
+
+/// All that are signed in, by the digest of what they show.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    all: BTreeMap<Hash, Session>,
+    next: u64,
+    /// Numbers that are over, for those who must hear of it.
+    ended: Vec<u64>,
+}
+
+impl Sessions {
+    /// Begins one.
+    pub fn begin(&mut self, now: Instant, key: Hash, user: &str, role: Role, token: String) {
+        self.sweep(now);
+        if self.all.len() >= limits::WEB_SESSIONS {
+            let oldest = self.all.iter().min_by_key(|(_, session)| session.used);
+            if let Some(key) = oldest.map(|(key, _)| *key) {
+                self.end(&key);
+            }
+        }
+        self.next += 1;
+        let session = Session {
+            number: FIRST + self.next,
+            user: user.into(),
+            role,
+            token,
+            since: now,
+            used: now,
+        };
+        if let Some(replaced) = self.all.insert(key, session) {
+            self.ended.push(replaced.number);
+        }
+    }
+
+    /// The session that somebody shows the key of, who counts as heard from.
+    pub fn find(&mut self, now: Instant, key: &Hash) -> Option<Session> {
+        self.sweep(now);
+        let session = self.all.get_mut(key)?;
+        session.used = now;
+        Some(session.clone())
+    }
+
+    /// Whether it still lasts. Looking on is using: an open page keeps its session.
+    pub fn lasts(&mut self, now: Instant, number: u64) -> bool {
+        self.sweep(now);
+        let session = self.all.values_mut().find(|session| session.number == number);
+        session.map(|session| session.used = now).is_some()
+    }
+
+    /// Ends one.
+    pub fn end(&mut self, key: &Hash) {
+        self.ended.extend(self.all.remove(key).map(|session| session.number));
+    }
+
+    /// Ends those of a user.
+    pub fn end_user(&mut self, user: &str) {
+        let ended = &mut self.ended;
+        self.all.retain(|_, session| {
+            let stays = session.user != user;
+            if !stays {
+                ended.push(session.number);
+            }
+            stays
+        });
+    }
+
+    /// The numbers of sessions that ended since the last call.
+    pub fn take_ended(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.ended)
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let ended = &mut self.ended;
+        self.all.retain(|_, session| {
+            let over = session.is_over(now);
+            if over {
+                ended.push(session.number);
+            }
+            !over
+        });
+        // Nobody asked for so long: what nobody heard of is not worth keeping.
+        let surplus = ended.len().saturating_sub(limits::WEB_SESSIONS);
+        ended.drain(..surplus);
+    }
+}
+
+/// The numbers of the web face's sessions begin behind this; other faces stay below.
+const FIRST: u64 = 1 << 32;
+
+/// For how long a cookie is worth keeping.
+pub const LIFETIME: Duration = limits::WEB_SESSION_LIFETIME;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn key(number: usize) -> Hash {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&number.to_le_bytes());
+        key
+    }
+
+    fn begin(sessions: &mut Sessions, now: Instant, number: usize, user: &str) {
+        sessions.begin(now, key(number), user, Role::View, "t".into());
+    }
+
+    #[test]
+    fn a_session_ends_when_nobody_uses_it() {
+        let mut sessions = Sessions::default();
+        begin(&mut sessions, at(0), 1, "ann");
+        let idle = limits::WEB_SESSION_IDLE.as_secs();
+        assert!(sessions.find(at(idle - 1), &key(1)).is_some());
+        assert!(sessions.find(at(2 * idle - 2), &key(1)).is_some());
+        assert_eq!(sessions.find(at(3 * idle - 2), &key(1)), None);
+        assert_eq!(sessions.take_ended(), [FIRST + 1]);
+    }
+
+    #[test]
+    fn a_session_ends_after_its_lifetime_however_busy() {
+        let mut sessions = Sessions::default();
+        begin(&mut sessions, at(0), 1, "ann");
+        let lifetime = limits::WEB_SESSION_LIFETIME.as_secs();
+        for now in (0..lifetime).step_by(60) {
+            assert!(sessions.lasts(at(now), FIRST + 1), "{now}");
+        }
+        assert!(!sessions.lasts(at(lifetime), FIRST + 1));
+    }
+
+    #[test]
+    fn the_longest_silent_gives_way() {
+        let mut sessions = Sessions::default();
+        for number in 0..limits::WEB_SESSIONS {
+            begin(&mut sessions, at(number as u64), number, "ann");
+        }
+        assert!(sessions.find(at(100), &key(0)).is_some());
+        begin(&mut sessions, at(101), 1_000, "bob");
+        assert!(sessions.find(at(102), &key(0)).is_some());
+        assert_eq!(sessions.find(at(102), &key(1)), None);
+        assert!(sessions.find(at(102), &key(1_000)).is_some());
+        assert_eq!(sessions.all.len(), limits::WEB_SESSIONS);
+    }
+
+    #[test]
+    fn all_sessions_of_a_user_can_be_ended() {
+        let mut sessions = Sessions::default();
+        begin(&mut sessions, at(0), 1, "ann");
+        begin(&mut sessions, at(0), 2, "bob");
+        begin(&mut sessions, at(0), 3, "ann");
+        sessions.end_user("ann");
+        assert_eq!(sessions.find(at(1), &key(1)), None);
+        assert_eq!(sessions.find(at(1), &key(3)), None);
+        assert_eq!(sessions.find(at(1), &key(2)).map(|session| session.user).unwrap(), "bob");
+        assert_eq!(sessions.take_ended(), [FIRST + 1, FIRST + 3]);
+    }
+}
