@@ -45,7 +45,7 @@ pub fn attach(place: &Place, node: &str) -> Result<(), LabError> {
 
 /// Opens the pty of a node. Its line discipline must neither echo nor collect lines: on the other
 /// end is the appliance, which does both itself.
-fn open(path: &PathBuf) -> Result<File, LabError> {
+pub(crate) fn open(path: &PathBuf) -> Result<File, LabError> {
     let console =
         OpenOptions::new().read(true).write(true).open(path).map_err(LabError::file(path))?;
     let raw = tcgetattr(&console).and_then(|mut settings| {

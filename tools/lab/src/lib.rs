@@ -21,6 +21,7 @@ pub mod faults;
 pub mod lifecycle;
 pub mod network;
 mod place;
+pub mod play;
 pub mod process;
 pub mod scenario;
 pub mod servers;

@@ -1,13 +1,15 @@
-//! One appliance in an emulated machine, between the namespaces of a lab: it is plugged in by taps
-//! where the lab's node would be.
+//! Appliances in emulated machines, between the namespaces of a lab: where the lab's node would be,
+//! one is plugged in by taps, or by datagram sockets into the lab's switches.
 
 use crate::artifacts;
 use image::Artifacts;
 use lab::lifecycle::{Design, node_document};
+use lab::play::Nodes;
 use lab::scenario::log_lines;
 use lab::topology::{Host, Role};
-use lab::{Place, network};
+use lab::{Place, network, switches};
 use qemu_tests::{Accelerator, Guest, Limit, Machine, Port, Turn, Wire};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The board that runs in QEMU.
@@ -30,7 +32,15 @@ pub struct Appliance {
 /// # Errors
 /// A sentence.
 pub fn build(root: &Path) -> Result<Artifacts, String> {
-    artifacts::image(root, BOARD, &artifacts::supervisor(root)?)
+    image(root, &artifacts::supervisor(root)?)
+}
+
+/// Builds the image of the board with a supervisor that was built before.
+///
+/// # Errors
+/// A sentence.
+pub fn image(root: &Path, supervisor: &Path) -> Result<Artifacts, String> {
+    artifacts::image(root, BOARD, supervisor)
 }
 
 /// Plugs an appliance into the place of the lab's first node and switches it on.
@@ -45,20 +55,96 @@ pub fn switch_on(
 ) -> Result<Appliance, String> {
     let is_node = |host: &&Host| matches!(host.role, Role::Node(_));
     let node = design.topology.hosts.iter().find(is_node).ok_or("the lab has no node")?;
-    let initrd = with_config(place, node, &design.cluster, &artifacts.initramfs)?;
+    let turn = take_turn(target)?;
     let taps = network::add_taps(place, node).map_err(|error| error.to_string())?;
-    let turn = Turn::take(target).map_err(|error| format!("{}: {error}", target.display()))?;
-    let mut machine = Machine::new(&artifacts.kernel, initrd, &artifacts.command_line);
-    // Without ports it boots far enough to tell whether this host's KVM can be trusted.
-    machine.accelerator = Accelerator::best(&machine, BOOT, &turn);
-    let port = |(index, tap): (usize, String)| Port {
-        mac: format!("52:54:00:70:00:{:02x}", index + 1),
-        wire: Wire::Tap(tap),
-    };
-    machine.ports = taps.into_iter().enumerate().map(port).collect();
-    machine.namespace = Some(place.host(&node.name));
+    let wires = taps.into_iter().map(Wire::Tap).collect();
+    let machine = machine(place, design, node, artifacts, wires, &turn)?;
     let guest = machine.start(&turn).map_err(|error| error.to_string())?;
     Ok(Appliance { guest, _turn: turn })
+}
+
+/// Waits for the right to run emulated machines.
+fn take_turn(target: &Path) -> Result<Turn, String> {
+    Turn::take(target).map_err(|error| format!("{}: {error}", target.display()))
+}
+
+/// The machine that is a node of a lab, with its documents and wires.
+fn machine(
+    place: &Place,
+    design: &Design,
+    node: &Host,
+    artifacts: &Artifacts,
+    wires: Vec<Wire>,
+    turn: &Turn,
+) -> Result<Machine, String> {
+    let initrd = with_config(place, node, &design.cluster, &artifacts.initramfs)?;
+    let mut machine = Machine::new(&artifacts.kernel, initrd, &artifacts.command_line);
+    // Without ports it boots far enough to tell whether this host's KVM can be trusted.
+    machine.accelerator = Accelerator::best(&machine, BOOT, turn);
+    let nodes = design.topology.hosts.iter().position(|host| host.name == node.name);
+    let number = nodes.unwrap_or_default();
+    let port = |(index, wire): (usize, Wire)| Port {
+        mac: format!("52:54:00:70:{number:02x}:{:02x}", index + 1),
+        wire,
+    };
+    machine.ports = wires.into_iter().enumerate().map(port).collect();
+    machine.namespace = Some(place.host(&node.name));
+    Ok(machine)
+}
+
+/// The nodes of a lab that is wired with switches, each an emulated machine.
+pub struct Appliances<'a> {
+    place: &'a Place,
+    design: &'a Design,
+    artifacts: &'a Artifacts,
+    guests: BTreeMap<String, Guest>,
+    turn: Turn,
+}
+
+impl<'a> Appliances<'a> {
+    /// Without any of them yet.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn new(
+        target: &Path,
+        place: &'a Place,
+        design: &'a Design,
+        artifacts: &'a Artifacts,
+    ) -> Result<Appliances<'a>, String> {
+        let turn = take_turn(target)?;
+        Ok(Appliances { place, design, artifacts, guests: BTreeMap::new(), turn })
+    }
+}
+
+impl Nodes for Appliances<'_> {
+    fn start(&mut self, node: &Host) -> Result<(), String> {
+        let wire = |index| {
+            let (remote, local) = switches::guest_sockets(self.place, node, index);
+            Wire::Datagrams { local, remote }
+        };
+        let wires = (0..node.interfaces.len()).map(wire).collect();
+        let machine = machine(self.place, self.design, node, self.artifacts, wires, &self.turn)?;
+        // What ran before is switched off first.
+        self.guests.remove(&node.name);
+        let mut guest = machine.start(&self.turn).map_err(|error| error.to_string())?;
+        guest.expect(SERVING, Limit::BOOT).map_err(|silence| silence.to_string())?;
+        self.guests.insert(node.name.clone(), guest);
+        Ok(())
+    }
+
+    fn log(&mut self, node: &str) -> String {
+        self.guests.get(node).map(Guest::transcript).unwrap_or_default()
+    }
+
+    fn type_text(&mut self, node: &str, text: &str) -> Result<(), String> {
+        let guest = self.guests.get_mut(node).ok_or_else(|| format!("{node} is switched off"))?;
+        guest.type_text(text).map_err(|error| error.to_string())
+    }
+
+    fn shown(&mut self, node: &str) -> String {
+        self.log(node)
+    }
 }
 
 impl Appliance {
@@ -88,7 +174,7 @@ fn with_config(
     let document = node_document(&name);
     let files =
         [("/config/cluster.toml", cluster.as_bytes()), ("/config/node.toml", document.as_bytes())];
-    let path = place.folder.join("initrd");
+    let path = place.folder.join(format!("initrd-{}", node.name));
     let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let image = std::fs::read(initramfs).map_err(|error| failed(initramfs, error))?;
     std::fs::write(&path, image::with_config(&image, &files))

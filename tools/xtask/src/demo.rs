@@ -164,7 +164,10 @@ fn watch(place: &Place, log: &mut dyn FnMut() -> String, stopped: &AtomicBool) {
 /// Sees to it that Ctrl-C and the like end the story: the lab's processes are ended for as long as
 /// we are there, so that whatever waits for one of them goes on and finds the flag set. What we
 /// start inherits that these signals are held back; only nginx lets them through again.
-fn clean_up_on_signals(place: &Place) -> Result<Arc<AtomicBool>, String> {
+///
+/// # Errors
+/// A sentence.
+pub fn clean_up_on_signals(place: &Place) -> Result<Arc<AtomicBool>, String> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);

@@ -9,6 +9,7 @@ mod artifacts;
 mod demo;
 mod packages;
 mod privilege;
+mod scenario;
 mod tidy;
 mod verify;
 
@@ -57,7 +58,7 @@ enum Verb {
     /// Real appliances, servers and clients in network namespaces
     Lab {
         #[command(subcommand)]
-        verb: lab::cli::Verb,
+        verb: LabVerb,
     },
     /// Check a cluster configuration and print every problem with its place
     Check {
@@ -73,6 +74,15 @@ enum Verb {
     },
 }
 
+/// The verbs of the lab, and the one that needs the image as well.
+#[derive(Subcommand)]
+enum LabVerb {
+    /// Play a scenario file on a lab of its own: topology, traffic, faults, expectations
+    Run(scenario::Run),
+    #[command(flatten)]
+    Other(lab::cli::Verb),
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Demo { check } => demo::run(&root(), check),
@@ -82,7 +92,8 @@ fn main() -> ExitCode {
         Verb::Image { board, config } => {
             artifacts::print_image(&root(), &board, config.as_deref()).map(|()| ExitCode::SUCCESS)
         }
-        Verb::Lab { verb } => run_lab(verb),
+        Verb::Lab { verb: LabVerb::Run(run) } => scenario::run(&root(), &run),
+        Verb::Lab { verb: LabVerb::Other(verb) } => run_lab(verb),
         Verb::Check { file } => {
             cargo_run("portico", &["check".into(), file.to_string_lossy().into_owned()])
         }
@@ -132,7 +143,7 @@ fn run_lab(verb: lab::cli::Verb) -> Result<ExitCode, String> {
             more.push(format!("--supervisor={}", artifacts::supervisor(&root())?.display()));
         }
     }
-    if !matches!(verb, Verb::UdpEcho { .. }) {
+    if !matches!(verb, Verb::UdpEcho { .. } | Verb::Switch { .. }) {
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
         if let Some(code) = privilege::again_as_root(&more)? {
             return Ok(code);

@@ -1,0 +1,311 @@
+//! What stands in a scenario file. `docs/lab.md` shows it to people.
+
+use crate::LabError;
+use crate::faults;
+use crate::lifecycle::{Design, Plan};
+use crate::network::Wiring;
+use crate::topology::Counts;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// What it shows, in a sentence.
+    pub title: String,
+    /// What it is played on.
+    #[serde(default)]
+    pub lab: Lab,
+    /// What happens, in order.
+    pub step: Vec<Step>,
+}
+
+/// The lab of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lab {
+    /// The cluster document, beside the scenario file; by default one is made.
+    config: Option<PathBuf>,
+    /// How many appliances.
+    nodes: Option<usize>,
+    /// How many back-end servers.
+    servers: Option<usize>,
+    /// How many clients.
+    clients: Option<usize>,
+    /// What decides which frames are lost.
+    seed: u64,
+}
+
+impl Default for Lab {
+    fn default() -> Lab {
+        Lab { config: None, nodes: None, servers: None, clients: None, seed: 1 }
+    }
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Something that every appliance must do.
+    Check(Check),
+    /// Requests, each on a connection of its own.
+    Web(Web),
+    /// A service answers within a time.
+    Answers(Answers),
+    /// This client asks without pause from now on.
+    Watch(String),
+    /// It ends, and this must be true of what it has seen.
+    Watched(Watched),
+    /// So many connections are opened, which stay open.
+    Connect(usize),
+    /// At least so many of them still work, with the same server.
+    Connected(usize),
+    /// What is typed behind `lab fault`.
+    Fault(String),
+    /// A line comes in the log of a node.
+    Log(Log),
+    /// A line does not come for a time.
+    Silent(Silent),
+    /// A command on the console of a node.
+    Console(Console),
+    /// Nothing, for a time.
+    Wait(Time),
+}
+
+/// Something that every appliance must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// Every VIP answers a ping.
+    Pings,
+    /// Every TCP service is answered by every server.
+    Web,
+    /// Every UDP service is answered by every server.
+    Echo,
+    /// Servers see the client's own address.
+    Transparency,
+    /// Large files come whole, down and up.
+    Bulk,
+}
+
+/// A time as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Time, D::Error> {
+        let text = String::deserialize(input)?;
+        faults::duration(&text).map(Time).map_err(serde::de::Error::custom)
+    }
+}
+
+fn client1() -> String {
+    "client1".into()
+}
+
+fn ten_seconds() -> Time {
+    Time(Duration::from_secs(10))
+}
+
+/// Requests to a TCP service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    /// How many.
+    pub requests: usize,
+    /// Who asks.
+    #[serde(default = "client1")]
+    pub from: String,
+    /// Which service; by default the first.
+    pub service: Option<String>,
+    /// How many may stay without an answer.
+    pub failed_at_most: Option<usize>,
+    /// How many servers answer.
+    pub servers: Option<usize>,
+    /// Servers that do not answer.
+    #[serde(default)]
+    pub without: Vec<String>,
+}
+
+/// A TCP service answers again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// Who asks.
+    #[serde(default = "client1")]
+    pub from: String,
+    /// Which service; by default the first.
+    pub service: Option<String>,
+    /// How long it may take.
+    pub within: Time,
+}
+
+/// What must be true of a watch.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// How many requests were made.
+    #[serde(default)]
+    pub requests_at_least: usize,
+    /// How many of them had no answer.
+    pub failed_at_most: Option<usize>,
+    /// How long there was none.
+    pub silence_at_most: Option<Time>,
+}
+
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Whose; by default the first node's.
+    pub node: Option<String>,
+    /// What it holds.
+    pub line: String,
+    /// How long it may take.
+    #[serde(default = "ten_seconds")]
+    pub within: Time,
+}
+
+/// A line that must not come.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Silent {
+    /// Whose; by default the first node's.
+    pub node: Option<String>,
+    /// What it would hold.
+    pub line: String,
+    /// How long it is watched for.
+    #[serde(rename = "for")]
+    pub time: Time,
+}
+
+/// A command on a console.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Whose; by default the first node's.
+    pub node: Option<String>,
+    /// What is typed; Enter follows.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// What must be shown.
+    #[serde(default)]
+    pub shows: Vec<String>,
+    /// What must not be shown.
+    #[serde(default)]
+    pub hides: Vec<String>,
+    /// How long it may take.
+    #[serde(default = "ten_seconds")]
+    pub within: Time,
+}
+
+impl Script {
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// [`LabError::File`], [`LabError::Scenario`] with line and column.
+    pub fn read(path: &Path) -> Result<Script, LabError> {
+        let text = std::fs::read_to_string(path).map_err(LabError::file(path))?;
+        let wrong = |what: String| LabError::Scenario { file: path.into(), what };
+        let mut script: Script = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        for (index, step) in script.step.iter().enumerate() {
+            if let Step::Fault(line) = step {
+                faults::parse(line).map_err(|what| wrong(format!("step {}: {what}", index + 1)))?;
+            }
+        }
+        let beside = |file: &PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+        script.lab.config = script.lab.config.as_ref().map(beside);
+        Ok(script)
+    }
+
+    /// The lab that it is played on; its nodes are `guests` or namespaces.
+    ///
+    /// # Errors
+    /// As [`Plan::design`].
+    pub fn design(&self, guests: bool) -> Result<Design, LabError> {
+        let Lab { config, nodes, servers, clients, seed } = self.lab.clone();
+        let mut design = Plan { config, counts: Counts { nodes, servers, clients } }.design()?;
+        design.wiring = Wiring::Switch { seed, guests };
+        Ok(design)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Check(check) => write!(f, "check {check:?}"),
+            Step::Web(web) => write!(f, "{} requests from {}", web.requests, web.from),
+            Step::Answers(answers) => write!(f, "an answer within {:?}", answers.within.0),
+            Step::Watch(client) => write!(f, "{client} asks on"),
+            Step::Watched(_) => write!(f, "what it has seen"),
+            Step::Connect(count) => write!(f, "open {count} connections"),
+            Step::Connected(count) => write!(f, "at least {count} connections work"),
+            Step::Fault(line) => write!(f, "fault {line}"),
+            Step::Log(log) => write!(f, "the log says `{}`", log.line),
+            Step::Silent(silent) => {
+                write!(f, "no `{}` in the log for {:?}", silent.line, silent.time.0)
+            }
+            Step::Console(console) => write!(f, "console: {}", console.type_),
+            Step::Wait(time) => write!(f, "wait {:?}", time.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Script, String> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("x.toml");
+        std::fs::write(&path, text).expect("written");
+        Script::read(&path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_scenario_is_read_step_by_step() {
+        let text = r#"
+            title = "a"
+            [lab]
+            servers = 2
+            [[step]]
+            check = "web"
+            [[step]]
+            fault = "loss node1 outside 80%"
+            [[step]]
+            silent = { line = "down", for = "1.5s" }
+            [[step]]
+            wait = "10ms"
+        "#;
+        let script = read(text).expect("it is legal");
+        assert_eq!(script.lab, Lab { servers: Some(2), ..Lab::default() });
+        let names: Vec<String> = script.step.iter().map(ToString::to_string).collect();
+        let expected = [
+            "check Web",
+            "fault loss node1 outside 80%",
+            "no `down` in the log for 1.5s",
+            "wait 10ms",
+        ];
+        assert_eq!(names, expected);
+        let design = script.design(true).expect("the default");
+        assert_eq!(design.wiring, Wiring::Switch { seed: 1, guests: true });
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let cases = [
+            ("title = \"a\"\n[[step]]\njump = 1\n", "line 3"),
+            ("title = \"a\"\n[[step]]\nwait = \"5\"\n", "5 is no time; 100ms, 1.5s or 2m would be"),
+            ("title = \"a\"\n[[step]]\nfault = \"heal node1\"\n", "step 1: "),
+            ("title = \"a\"\n[[step]]\nweb = { request = 1 }\n", "unknown field `request`"),
+            ("title = \"a\"\n", "missing field `step`"),
+        ];
+        for (text, expected) in cases {
+            let said = read(text).expect_err("it is wrong");
+            assert!(said.contains("x.toml: ") && said.contains(expected), "{said}");
+        }
+    }
+}
