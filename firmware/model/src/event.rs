@@ -51,6 +51,31 @@ pub enum Event {
         /// The first of them.
         first: String,
     },
+    /// Another configuration is in force.
+    ConfigCommitted {
+        /// Its number.
+        revision: u32,
+        /// By whom.
+        user: String,
+        /// Keys that differ from the one before.
+        changes: usize,
+        /// It returns unless it is confirmed.
+        unconfirmed: bool,
+    },
+    /// A configuration that waited to be confirmed stays.
+    ConfigConfirmed {
+        /// Its number.
+        revision: u32,
+    },
+    /// A configuration was not confirmed, and the one before is in force again.
+    ConfigReturned {
+        /// The number of what is in force.
+        revision: u32,
+        /// The number of what was not confirmed.
+        left: u32,
+        /// Why.
+        reason: String,
+    },
     /// A port has a carrier again.
     LinkUp {
         /// Which.
@@ -150,6 +175,9 @@ impl Event {
             Self::BootStep { .. } => "boot-step",
             Self::ConfigLoaded { .. } => "config-loaded",
             Self::ConfigFailed { .. } => "config-failed",
+            Self::ConfigCommitted { .. } => "config-committed",
+            Self::ConfigConfirmed { .. } => "config-confirmed",
+            Self::ConfigReturned { .. } => "config-returned",
             Self::LinkUp { .. } => "link-up",
             Self::LinkDown { .. } => "link-down",
             Self::PortLost { .. } => "port-lost",
@@ -176,9 +204,13 @@ impl Event {
             | Self::PoolEmpty { .. }
             | Self::TaskDied { .. }
             | Self::TaskRestarted { .. } => Severity::Error,
-            Self::LinkDown { .. } | Self::ServerDown { .. } => Severity::Warning,
+            Self::LinkDown { .. } | Self::ServerDown { .. } | Self::ConfigReturned { .. } => {
+                Severity::Warning
+            }
             Self::BootStep { .. }
             | Self::ConfigLoaded { .. }
+            | Self::ConfigCommitted { .. }
+            | Self::ConfigConfirmed { .. }
             | Self::LinkUp { .. }
             | Self::PortOpened { .. }
             | Self::VipServed { .. }
@@ -212,6 +244,16 @@ impl fmt::Display for Event {
             }
             Self::ConfigFailed { document, problems, first } => {
                 write!(f, "config: {document} is refused, {problems} problems, first: {first}")
+            }
+            Self::ConfigCommitted { revision, user, changes, unconfirmed } => {
+                let wait = if *unconfirmed { ", to be confirmed" } else { "" };
+                write!(f, "config: {user} committed revision {revision}, {changes} changes{wait}")
+            }
+            Self::ConfigConfirmed { revision } => {
+                write!(f, "config: revision {revision} is confirmed")
+            }
+            Self::ConfigReturned { revision, left, reason } => {
+                write!(f, "config: returned from revision {left} by revision {revision}: {reason}")
             }
             Self::LinkUp { port } => write!(f, "port {port} link up"),
             Self::LinkDown { port } => write!(f, "port {port} link down"),
@@ -291,6 +333,26 @@ mod tests {
                 },
                 "config-failed",
                 "config: cluster.toml is refused, 3 problems, first: 1:1 cluster: missing",
+            ),
+            (
+                Event::ConfigCommitted {
+                    revision: 4,
+                    user: text("ann"),
+                    changes: 2,
+                    unconfirmed: true,
+                },
+                "config-committed",
+                "config: ann committed revision 4, 2 changes, to be confirmed",
+            ),
+            (
+                Event::ConfigConfirmed { revision: 4 },
+                "config-confirmed",
+                "config: revision 4 is confirmed",
+            ),
+            (
+                Event::ConfigReturned { revision: 5, left: 4, reason: text("late") },
+                "config-returned",
+                "config: returned from revision 4 by revision 5: late",
             ),
             (Event::LinkUp { port: text("eth0") }, "link-up", "port eth0 link up"),
             (Event::LinkDown { port: text("eth0") }, "link-down", "port eth0 link down"),

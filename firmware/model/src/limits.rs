@@ -225,6 +225,16 @@ pub const CONSOLE_LINE_OCTETS: usize = 256;
 pub const CONSOLE_HISTORY: usize = 50;
 /// Sessions at a time.
 pub const CONSOLE_SESSIONS: usize = 8;
+/// Sessions of operators that are listed: every console, every page.
+pub const OPERATOR_SESSIONS: usize = 128;
+/// Configurations that are kept: the one in force and those before it.
+pub const REVISIONS: usize = 50;
+/// Octets of the documents of those before it, all together.
+pub const REVISION_OCTETS: usize = 2 * DOCUMENT_OCTETS;
+/// Letters of the comment on a commit.
+pub const COMMENT_LETTERS: usize = 200;
+/// Minutes to confirm a commit at most.
+pub const CONFIRM_MINUTES: u16 = 60;
 /// Lines of the log that the box keeps in memory.
 pub const LOG_LINES: usize = 2_000;
 /// Octets of one line of the log.

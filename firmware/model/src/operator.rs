@@ -45,6 +45,11 @@ impl Role {
         }
     }
 
+    /// Whether it may change the configuration, and so see all of it.
+    pub const fn may_change(self) -> bool {
+        matches!(self, Self::Configure)
+    }
+
     /// The inverse of [`Self::word`].
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::View, Self::Operate, Self::Configure].into_iter().find(|role| role.word() == word)

@@ -52,6 +52,13 @@ impl Announcer {
         Self { due: BTreeSet::new(), rates: alloc::vec![rate; ports], rng: Rng::new(seed) }
     }
 
+    /// There are so many ports now.
+    pub fn set_ports(&mut self, ports: usize) {
+        let rate = TokenBucket::new(limits::ANNOUNCEMENTS_PER_SECOND, limits::ANNOUNCEMENTS_BURST);
+        self.rates.resize(ports, rate);
+        self.due.retain(|&(_, port, ..)| port.index() < ports);
+    }
+
     /// An address is ours from now on (or the port came back): announce it.
     pub fn claim(&mut self, now: Instant, port: PortId, address: Ipv6Addr) {
         self.withdraw(port, address);

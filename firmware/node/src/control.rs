@@ -14,6 +14,7 @@ use base::rng::Rng;
 use base::time::Duration;
 use base::{Instant, Mac, PoolId, PortId, ServerId};
 use dataplane::tables::{AddressTable, Tables};
+use model::config::ServerState;
 use model::event::Event;
 use model::limits;
 use model::status::{Cause, Health};
@@ -23,6 +24,8 @@ use packet::ndp::{self, AdvertisementFlags};
 use crate::announce::{Announcement, Announcer};
 use crate::neighbors::{Neighbors, Question};
 use crate::plan::{Attached, Plan};
+
+mod reconfigure;
 
 /// Octets of the largest frame that control sends: a neighbor advertisement over Ethernet.
 const FRAME: usize = 128;
@@ -68,6 +71,8 @@ pub struct Control {
     defended: BTreeMap<(PortId, Ipv6Addr), Instant>,
     /// When the last conflict was reported: strangers must not fill the log.
     conflict_at: Option<Instant>,
+    /// Servers that an operator drains for the time being, with their configured states.
+    drained: BTreeMap<ServerId, ServerState>,
     seed: u64,
 }
 
@@ -75,20 +80,8 @@ impl Control {
     /// Starts with the ports as they are. Announces every address that is on a port that is up.
     pub fn new(now: Instant, plan: Plan, attached: Vec<Attached>, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let checked = |server: usize| {
-            let pool = plan.server(ServerId::from(server)).map(|(pool, _)| pool);
-            if pool.is_some_and(|pool| pool.check.is_some()) {
-                Cause::NotProbed
-            } else {
-                Cause::NotChecked
-            }
-        };
-        let servers = (0..plan.members().len()).map(|s| ServerHealth {
-            health: Health::Unknown,
-            cause: checked(s),
-            since: now,
-        });
-        let servers: Vec<_> = servers.collect();
+        let numbers = (0..plan.members().len()).map(ServerId::from);
+        let servers: Vec<_> = numbers.map(|id| unknown(now, &plan, id)).collect();
         let ports = plan.node().ports.len();
         let tables = plan.tables(&attached, |_| true);
         let mut control = Self {
@@ -100,6 +93,7 @@ impl Control {
             publish_at: Some(now),
             said: VecDeque::new(),
             defended: BTreeMap::new(),
+            drained: BTreeMap::new(),
             conflict_at: None,
             seed: rng.next(),
             plan,
@@ -263,13 +257,7 @@ impl Control {
 
     /// Our own and virtual addresses on a port.
     fn addresses_on(&self, port: PortId) -> Vec<Ipv6Addr> {
-        let Some(config) = self.plan.node().ports.get(port.index()) else {
-            return Vec::new();
-        };
-        let own = config.addresses.iter().map(|prefix| mapped(prefix.address));
-        let served = self.plan.config().vips.iter();
-        let served = served.filter(|vip| self.plan.port_of(vip.network) == Some(port));
-        own.chain(served.map(|vip| mapped(vip.address))).collect()
+        self.plan.addresses_on(port)
     }
 
     /// Whether an address may be a neighbor's on that port: only such are remembered.
@@ -290,9 +278,8 @@ impl Control {
     }
 
     fn rebuild_pool(&mut self, now: Instant, id: ServerId, name: alloc::string::String) {
-        let Some(pool) = self.plan.members().get(id.index()).map(|member| member.pool) else {
-            return;
-        };
+        let member = self.plan.members().get(id.index()).copied().flatten();
+        let Some(pool) = member.map(|member| member.pool) else { return };
         let up = |id: ServerId| self.is_usable(id);
         let mut pools: Vec<_> = self.tables.pools.iter().cloned().collect();
         if let Some(slot) = pools.get_mut(pool.index()) {
@@ -399,6 +386,13 @@ impl Control {
             self.said.push_back(Said::Transmit(port, frame));
         }
     }
+}
+
+/// A server of which no check has said anything yet.
+fn unknown(now: Instant, plan: &Plan, id: ServerId) -> ServerHealth {
+    let checked = plan.server(id).is_some_and(|(pool, _)| pool.check.is_some());
+    let cause = if checked { Cause::NotProbed } else { Cause::NotChecked };
+    ServerHealth { health: Health::Unknown, cause, since: now }
 }
 
 const _: () = assert!(FRAME >= 14 + 40 + 32 && limits::VIPS > 0);

@@ -11,9 +11,12 @@ extern crate alloc;
 mod announce;
 mod control;
 mod neighbors;
+mod numbers;
 pub mod plan;
+pub mod revisions;
 pub mod status;
 
 pub use control::{Control, Said};
 pub use neighbors::{NeighborState, Neighbors};
-pub use plan::{Attached, Plan};
+pub use numbers::Exhausted;
+pub use plan::{Attached, Plan, Unused};

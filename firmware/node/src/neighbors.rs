@@ -131,6 +131,12 @@ impl Neighbors {
         }
     }
 
+    /// The configuration names no next hop any more; what is known stays as a stranger's.
+    pub fn unpin_all(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.pinned = false);
+        self.pinned = 0;
+    }
+
     /// A packet waits for this neighbor.
     pub fn want(&mut self, now: Instant, port: PortId, address: Ipv6Addr) {
         let key = (port, address);

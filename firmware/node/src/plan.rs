@@ -1,18 +1,29 @@
 //! From a configuration to the forwarder's tables.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
 use base::address::mapped;
+use base::time::Duration;
 use base::{Mac, NetworkId, PoolId, PortId, Prefix, ServerId, ServiceId, VipId};
+use dataplane::Counters;
 use dataplane::maglev::{Candidate, Maglev};
 use dataplane::tables::{
     ANYWHERE, AddressTable, Network, Pool, Port, Role, Route, Routes, Server, Service, Services,
     Tables, Vip,
 };
-use model::config::{Config, Gateway, Node, ServerState, ServiceProtocol};
+use model::config::{Check, Config, Gateway, Node, ServerState, ServiceProtocol};
 use model::limits;
+
+use crate::numbers::{Exhausted, Numbers, Slot};
+
+/// The pool of a server, and of a service, that is no longer of the configuration.
+const NO_POOL: PoolId = PoolId(u16::MAX);
+/// The address of such a service.
+const NO_VIP: VipId = VipId(u16::MAX);
 
 /// What the machine says about a port of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +45,41 @@ pub struct Member {
     pub place: usize,
 }
 
+/// What makes a server the same over changes of the configuration.
+type Identity = (String, String, IpAddr, Option<u16>);
+
 /// A configuration as one node carries it out.
 #[derive(Clone, Debug)]
 pub struct Plan {
     config: Config,
     node: Node,
-    members: Vec<Member>,
+    /// Every server's number.
+    servers: Numbers<Identity>,
+    /// By server number; none: it is no longer of the configuration.
+    members: Vec<Option<Member>>,
+    /// Every service's number, by its name.
+    services: Numbers<String>,
+    /// By service number: its place in the configuration, and how long its silent flows last.
+    offers: Vec<(Option<usize>, Duration)>,
     seed: u64,
+}
+
+/// Which numbers no flow refers to any more: what all forwarders counted, and the oldest tables
+/// that one of them had then.
+#[derive(Clone, Copy, Debug)]
+pub struct Unused<'c> {
+    /// All forwarders together.
+    pub counters: &'c Counters,
+    /// The generation of those tables.
+    pub generation: u32,
+}
+
+impl Unused<'_> {
+    /// Of flows counted as `active` under a number that got no new ones since a generation.
+    fn is(&self, active: Option<u32>, since: u32) -> bool {
+        let taken = self.generation.wrapping_sub(since) < u32::MAX / 2;
+        taken && active == Some(0)
+    }
 }
 
 impl Plan {
@@ -53,11 +92,76 @@ impl Plan {
 
     /// The plan of a node that need not stand in the configuration.
     pub fn of(config: Config, node: Node, seed: u64) -> Self {
-        let members = config.pools.iter().enumerate().flat_map(|(pool, it)| {
-            (0..it.servers.len()).map(move |place| Member { pool: PoolId::from(pool), place })
+        let empty = Self {
+            config: config.clone(),
+            node: node.clone(),
+            servers: Numbers::new(),
+            members: Vec::new(),
+            services: Numbers::new(),
+            offers: Vec::new(),
+            seed,
+        };
+        let none = Counters::new(0, 0);
+        // A legal configuration has no more servers than there are numbers.
+        let first = Unused { counters: &none, generation: 0 };
+        empty.succeed(config, node, 0, &first).unwrap_or(empty)
+    }
+
+    /// The plan of another configuration that follows this one, as tables of the generation
+    /// `generation` will first have it: servers and services that stay keep their numbers, and a
+    /// number is not given to another while a flow may refer to it.
+    ///
+    /// # Errors
+    /// So many of them were removed and still have flows that no numbers are left.
+    pub fn succeed(
+        &self,
+        config: Config,
+        node: Node,
+        generation: u32,
+        unused: &Unused<'_>,
+    ) -> Result<Self, Exhausted> {
+        let counters = unused.counters;
+        let mut places = BTreeMap::new();
+        let mut named = Vec::new();
+        for (pool, it) in config.pools.iter().enumerate() {
+            for (place, server) in it.servers.iter().enumerate() {
+                let identity = (it.name.clone(), server.name.clone(), server.address, server.port);
+                places.insert(identity.clone(), Member { pool: PoolId::from(pool), place });
+                named.push(identity);
+            }
+        }
+        let idle = |number: usize, since| {
+            unused.is(counters.servers.get(number).map(|it| it.active), since)
+        };
+        let servers = self.servers.succeed(named, generation, idle, limits::SERVERS)?;
+        let members = servers.slots().iter().map(|slot| match slot {
+            Slot::Used(identity) => places.get(identity).copied(),
+            Slot::Leaving(..) | Slot::Free => None,
         });
         let members = members.collect();
-        Self { config, node, members, seed }
+        let names = config.services.iter().map(|service| service.name.clone());
+        let idle = |number: usize, since| {
+            unused.is(counters.services.get(number).map(|it| it.active), since)
+        };
+        let services = self.services.succeed(names, generation, idle, limits::SERVICES)?;
+        let offers = services.slots().iter().enumerate().map(|(number, slot)| match slot {
+            Slot::Used(name) => {
+                let by_name = |it: &model::config::Service| it.name.as_str().cmp(name);
+                let place = config.services.binary_search_by(by_name).ok();
+                (
+                    place,
+                    place
+                        .and_then(|at| config.services.get(at))
+                        .map_or_else(Default::default, idle_time),
+                )
+            }
+            Slot::Leaving(..) => {
+                (None, self.offers.get(number).map_or_else(Default::default, |o| o.1))
+            }
+            Slot::Free => (None, Duration::ZERO),
+        });
+        let offers = offers.collect();
+        Ok(Self { config, node, servers, members, services, offers, seed: self.seed })
     }
 
     /// The configuration.
@@ -70,14 +174,60 @@ impl Plan {
         &self.node
     }
 
-    /// Every server by its number.
-    pub fn members(&self) -> &[Member] {
+    /// Every server by its number; none where it is no longer of the configuration.
+    pub fn members(&self) -> &[Option<Member>] {
         &self.members
+    }
+
+    /// Every server of the configuration with its number, in the configuration's order.
+    pub fn servers_in_order(&self) -> Vec<ServerId> {
+        let members = self.members.iter().enumerate();
+        let mut placed: Vec<_> = members
+            .filter_map(|(id, member)| member.map(|it| (it.pool, it.place, ServerId::from(id))))
+            .collect();
+        placed.sort_unstable();
+        placed.into_iter().map(|(.., id)| id).collect()
+    }
+
+    /// Every service of the configuration with its number, in the configuration's order.
+    pub fn services(&self) -> Vec<(ServiceId, &model::config::Service)> {
+        let offers = self.offers.iter().enumerate();
+        let mut placed: Vec<_> = offers
+            .filter_map(|(number, (place, _))| Some(((*place)?, ServiceId::from(number))))
+            .collect();
+        placed.sort_unstable();
+        let service = |(place, id)| Some((id, self.config.services.get(place)?));
+        placed.into_iter().filter_map(service).collect()
+    }
+
+    /// Whether a server is removed and may still have flows.
+    pub fn is_leaving(&self, id: ServerId) -> bool {
+        matches!(self.servers.slots().get(id.index()), Some(Slot::Leaving(..)))
+    }
+
+    /// The check of a server and the port that is probed; none: it is not watched.
+    pub fn probe(&self, id: ServerId) -> Option<(Check, u16)> {
+        let member = self.members.get(id.index()).copied().flatten()?;
+        let (pool, server) = self.server(id)?;
+        let watched = match server.state {
+            ServerState::Up | ServerState::Draining => true,
+            ServerState::Down | ServerState::Disabled => false,
+        };
+        let port = self.config.probe_port(member.pool, server)?;
+        pool.check.filter(|_| watched).map(|check| (check, port))
+    }
+
+    /// Says something else of a server than the configuration does. What it said before.
+    pub fn set_state(&mut self, id: ServerId, state: ServerState) -> Option<ServerState> {
+        let member = self.members.get(id.index()).copied().flatten()?;
+        let pool = self.config.pools.get_mut(member.pool.index())?;
+        let server = pool.servers.get_mut(member.place)?;
+        Some(core::mem::replace(&mut server.state, state))
     }
 
     /// The configuration of a server.
     pub fn server(&self, id: ServerId) -> Option<(&model::config::Pool, &model::config::Server)> {
-        let member = self.members.get(id.index())?;
+        let member = self.members.get(id.index()).copied().flatten()?;
         let pool = self.config.pools.get(member.pool.index())?;
         Some((pool, pool.servers.get(member.place)?))
     }
@@ -91,6 +241,15 @@ impl Plan {
     /// The port that leads to a network, if this node has one.
     pub fn port_of(&self, network: NetworkId) -> Option<PortId> {
         self.node.ports.iter().position(|port| port.network == network).map(PortId::from)
+    }
+
+    /// Our own and virtual addresses on a port.
+    pub fn addresses_on(&self, port: PortId) -> Vec<Ipv6Addr> {
+        let Some(config) = self.node.ports.get(port.index()) else { return Vec::new() };
+        let own = config.addresses.iter().map(|prefix| mapped(prefix.address));
+        let served = self.config.vips.iter();
+        let served = served.filter(|vip| self.port_of(vip.network) == Some(port));
+        own.chain(served.map(|vip| mapped(vip.address))).collect()
     }
 
     /// The next hops that the configuration names: gateways, and servers on the link.
@@ -133,7 +292,7 @@ impl Plan {
             addresses: Arc::new(self.addresses()),
             routes: Arc::new(self.routes()),
             vips: Arc::new(self.vips()),
-            services: Arc::new(self.services()),
+            services: Arc::new(self.service_table()),
             pools: Arc::new(self.pools(&working)),
             servers: Arc::new(self.servers(&working)),
             neighbors: Arc::default(),
@@ -163,16 +322,30 @@ impl Plan {
 
     /// The servers, and whether each works.
     pub fn servers(&self, working: &impl Fn(ServerId) -> bool) -> Vec<Server> {
-        let servers = self.members.iter().enumerate().filter_map(|(id, member)| {
-            let id = ServerId::from(id);
-            let (_, server) = self.server(id)?;
-            Some(Server {
-                address: mapped(server.address),
-                port: server.port,
+        let slots = self.servers.slots().iter().zip(&self.members).enumerate();
+        let servers = slots.map(|(id, (slot, member))| match (slot, member) {
+            (Slot::Used((_, _, address, port)), Some(member)) => Server {
+                address: mapped(*address),
+                port: *port,
                 pool: member.pool,
-                link: self.link_of(server.address),
-                up: working(id),
-            })
+                link: self.link_of(*address),
+                up: working(ServerId::from(id)),
+            },
+            // It keeps the flows that it has.
+            (Slot::Leaving((_, _, address, port), _), _) => Server {
+                address: mapped(*address),
+                port: *port,
+                pool: NO_POOL,
+                link: self.link_of(*address),
+                up: true,
+            },
+            (Slot::Used(_) | Slot::Free, _) => Server {
+                address: Ipv6Addr::UNSPECIFIED,
+                port: None,
+                pool: NO_POOL,
+                link: None,
+                up: false,
+            },
         });
         servers.collect()
     }
@@ -193,9 +366,8 @@ impl Plan {
         let mut candidates = Vec::new();
         for (id, member) in self.members.iter().enumerate() {
             let id = ServerId::from(id);
-            let Some((config, server)) = self.server(id).filter(|_| member.pool == pool) else {
-                continue;
-            };
+            let of_pool = member.is_some_and(|member| member.pool == pool);
+            let Some((config, server)) = self.server(id).filter(|_| of_pool) else { continue };
             let open = server.state == ServerState::Up && working(id);
             if let (true, Ok(value)) = (open, u16::try_from(members.len())) {
                 members.push(id);
@@ -269,13 +441,15 @@ impl Plan {
         vips.map(|vip| Vip { address: mapped(vip.address), network: vip.network }).collect()
     }
 
-    fn services(&self) -> Services {
+    fn service_table(&self) -> Services {
         let mut services = Services::default();
-        for config in &self.config.services {
-            let idle = config.idle.unwrap_or(match config.protocol {
-                ServiceProtocol::Tcp => limits::TCP_IDLE_DEFAULT,
-                ServiceProtocol::Udp => limits::UDP_IDLE_DEFAULT,
-            });
+        for &(place, idle) in &self.offers {
+            let Some(config) = place.and_then(|place| self.config.services.get(place)) else {
+                // Nobody finds it any more; the flows it has last as long as before.
+                let gone = Service { vip: NO_VIP, pool: NO_POOL, idle };
+                services.push(gone, base::Protocol::TCP, []);
+                continue;
+            };
             let service = Service { vip: config.vip, pool: config.pool, idle };
             let protocol = config.protocol.number();
             let id = services.push(service, protocol, config.ports.ranges().iter().cloned());
@@ -294,12 +468,20 @@ impl Plan {
         let protocol = config.protocol.number();
         for (id, member) in self.members.iter().enumerate() {
             let Some((_, server)) = self.server(ServerId::from(id)) else { continue };
-            if member.pool == config.pool {
+            if member.is_some_and(|member| member.pool == config.pool) {
                 let at = (ServerId::from(id), mapped(server.address));
                 services.push_reply(at, protocol, server.port, service, config.ports.ranges());
             }
         }
     }
+}
+
+/// How long a silent flow of a service is remembered.
+fn idle_time(service: &model::config::Service) -> Duration {
+    service.idle.unwrap_or(match service.protocol {
+        ServiceProtocol::Tcp => limits::TCP_IDLE_DEFAULT,
+        ServiceProtocol::Udp => limits::UDP_IDLE_DEFAULT,
+    })
 }
 
 /// A hash of a server's name that every node computes alike (FNV-1a, 64 bits).

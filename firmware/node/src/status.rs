@@ -23,6 +23,8 @@ pub struct Measured {
     pub flows: status::Flows,
     /// By [`PortId`].
     pub ports: Vec<PortCounts>,
+    /// The generation of the oldest tables that a forwarder had when it was measured.
+    pub generation: u32,
 }
 
 /// What one port counted.
@@ -76,7 +78,7 @@ impl Control {
         let config = self.plan().config();
         let vips = config.vips.iter().enumerate().map(|(id, vip)| {
             let mine = || {
-                let services = config.services.iter().enumerate();
+                let services = self.plan().services().into_iter();
                 services.filter(move |(_, service)| service.vip == VipId::from(id))
             };
             let network = config.networks.get(vip.network.index());
@@ -98,12 +100,13 @@ impl Control {
     /// The services.
     pub fn show_services(&self, measured: &Measured) -> Vec<status::Service> {
         let config = self.plan().config();
-        let services = config.services.iter().enumerate().filter_map(|(id, it)| {
+        let services = self.plan().services().into_iter().filter_map(|(id, it)| {
             let vip = config.vips.get(it.vip.index())?;
             let pool = config.pools.get(it.pool.index())?;
             let members = self.plan().members().iter().enumerate();
             let usable = members.filter(|(id, member)| {
-                member.pool == it.pool && self.takes_new_flows(ServerId::from(*id))
+                member.is_some_and(|member| member.pool == it.pool)
+                    && self.takes_new_flows(ServerId::from(*id))
             });
             let traffic = service(measured, id);
             Some(status::Service {
@@ -125,8 +128,7 @@ impl Control {
 
     /// The servers.
     pub fn show_servers(&self, measured: &Measured) -> Vec<status::Server> {
-        let servers = (0..self.plan().members().len()).filter_map(|id| {
-            let id = ServerId::from(id);
+        let servers = self.plan().servers_in_order().into_iter().filter_map(|id| {
             let (pool, server) = self.plan().server(id)?;
             let health = self.server(id);
             let traffic = measured.counters.servers.get(id.index()).copied().unwrap_or_default();
@@ -168,12 +170,12 @@ impl Control {
         let counters = &measured.counters;
         let plain = counters.named().map(|(name, value)| (name.to_owned(), value));
         let drops = counters.named_drops().map(|(name, value)| (format!("drop.{name}"), value));
-        let config = self.plan().config();
-        let services = config.services.iter().enumerate().flat_map(|(id, it)| {
+        let services = self.plan().services().into_iter().flat_map(|(id, it)| {
             traffic_rows(format!("service.{}", it.name), service(measured, id))
         });
-        let servers = self.show_servers(measured).into_iter().enumerate().flat_map(|(id, it)| {
-            let traffic = counters.servers.get(id).copied().unwrap_or_default();
+        let numbers = self.plan().servers_in_order().into_iter();
+        let servers = numbers.zip(self.show_servers(measured)).flat_map(|(id, it)| {
+            let traffic = counters.servers.get(id.index()).copied().unwrap_or_default();
             traffic_rows(format!("server.{}/{}", it.pool, it.name), traffic)
         });
         let all = plain.chain(drops).chain(services).chain(servers);
@@ -189,9 +191,9 @@ impl Control {
     }
 }
 
-fn service(measured: &Measured, id: usize) -> FlowTraffic {
+fn service(measured: &Measured, id: ServiceId) -> FlowTraffic {
     let services = &measured.counters.services;
-    services.get(ServiceId::from(id).index()).copied().unwrap_or_default()
+    services.get(id.index()).copied().unwrap_or_default()
 }
 
 fn traffic_rows(

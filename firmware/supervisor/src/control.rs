@@ -7,16 +7,19 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError};
 use std::time::Duration;
 
 use base::{Instant, ServerId};
+use model::event::Event;
 use model::limits;
 use model::operator::{Origin, Reply, Request, Topic};
 use model::status::{Cause, Version};
 use netio::Wake;
+use node::revisions::{Apply, Engine, Outcome};
 use node::status::Measured;
-use node::{Control, Said};
+use node::{Control, Exhausted, Said};
 
 use crate::clock;
 use crate::forward::empty_measurements;
 use crate::journal::Journal;
+use crate::others::Others;
 use crate::ports::{Change, Doors};
 use crate::wiring::{ControlEnds, PortChange};
 
@@ -25,8 +28,8 @@ const IDLE: Duration = Duration::from_millis(500);
 /// A request is answered with old measurements when a worker takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Why the configuration cannot be changed.
-const FIXED: &str = "the configuration cannot be changed while the box runs";
+/// Unless the engine forgets one of its requests nobody reads this.
+const UNANSWERED: &str = "nothing here answers that, please report it";
 
 /// A verdict on a server.
 pub struct Verdict {
@@ -85,12 +88,16 @@ pub struct ControlThread {
     pub verdicts: Receiver<Verdict>,
     /// From consoles.
     pub questions: Receiver<Question>,
+    /// From consoles: sessions that are over.
+    pub ended: Receiver<u64>,
+    /// The configuration and its changes.
+    pub engine: Engine,
+    /// The other threads that carry it out.
+    pub others: Others,
     /// Grows while control makes progress.
     pub progress: Arc<AtomicU64>,
     /// Where events go.
     pub journal: Journal,
-    /// The cluster document.
-    pub text: String,
     /// What runs here, but for the time.
     pub version: Version,
     /// How the box is to end.
@@ -111,6 +118,7 @@ impl ControlThread {
             self.hear_ports(now, &mut state);
             self.hear_probes(now);
             self.control.handle_timeout(now);
+            self.look_at_configuration(now, &mut state);
             self.publish(now, &mut state);
             self.say();
             self.hear_operators(now, &mut state);
@@ -223,7 +231,7 @@ impl ControlThread {
                     state.waiting.push_back((now, question));
                 }
                 Ok(question) => {
-                    let reply = self.reply(&question.request, now, state);
+                    let reply = self.reply(&question, now, state);
                     deliver(question, reply);
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
@@ -242,7 +250,7 @@ impl ControlThread {
                 self.collect(state);
             }
             if let Some((_, question)) = state.waiting.pop_front() {
-                let reply = self.reply(&question.request, now, state);
+                let reply = self.reply(&question, now, state);
                 deliver(question, reply);
             }
         }
@@ -255,11 +263,14 @@ impl ControlThread {
         sum.flows.capacity = 0;
         sum.flows.states.iter_mut().for_each(|counter| counter.value = 0);
         sum.ports.iter_mut().for_each(|port| *port = Default::default());
+        let mut oldest = None;
         for worker in &self.workers {
             let Ok(place) = worker.shared.measured.lock() else { continue };
             let Some(measured) = place.as_ref() else { continue };
             sum.counters.add(&measured.counters);
             sum.flows.capacity += measured.flows.capacity;
+            oldest =
+                Some(oldest.map_or(measured.generation, |it: u32| it.min(measured.generation)));
             for (sum, more) in sum.flows.states.iter_mut().zip(&measured.flows.states) {
                 sum.value += more.value;
             }
@@ -273,9 +284,14 @@ impl ControlThread {
                 sum.unsent += more.unsent;
             }
         }
+        sum.generation = oldest.unwrap_or(0);
     }
 
-    fn reply(&self, request: &Request, now: Instant, state: &State) -> Reply {
+    fn reply(&mut self, question: &Question, now: Instant, state: &State) -> Reply {
+        let Question { origin, request, .. } = question;
+        if let Some(outcome) = self.engine.handle_request(now, origin, request) {
+            return self.settle(outcome, now, state);
+        }
         let topic = match request {
             Request::Show(topic) => *topic,
             Request::Reboot => {
@@ -286,8 +302,10 @@ impl ControlThread {
                 self.ending.ask(Ending::POWER_OFF);
                 return Reply::Done("the box goes off".into());
             }
-            Request::DrainServer { .. }
-            | Request::ConfigureEnter
+            Request::DrainServer { pool, server, drain } => {
+                return self.drain(now, pool, server, *drain);
+            }
+            Request::ConfigureEnter
             | Request::ConfigureExit { .. }
             | Request::Set { .. }
             | Request::Delete { .. }
@@ -297,7 +315,7 @@ impl ControlThread {
             | Request::Commit { .. }
             | Request::CommitConfirm
             | Request::Rollback { .. }
-            | Request::Replace { .. } => return Reply::Refused(FIXED.into()),
+            | Request::Replace { .. } => return Reply::Refused(UNANSWERED.into()),
         };
         let (control, measured) = (&self.control, &state.measured);
         match topic {
@@ -311,15 +329,67 @@ impl ControlThread {
             Topic::Version => {
                 Reply::Version(Version { uptime: now.since(Instant::ZERO), ..self.version.clone() })
             }
-            Topic::Config => Reply::Config(self.text.clone()),
             Topic::Log => Reply::Log(self.journal.lines()),
             Topic::Neighbors => Reply::Neighbors(control.show_neighbors()),
-            Topic::Revisions | Topic::Sessions => Reply::Refused(FIXED.into()),
+            Topic::Config | Topic::Revisions | Topic::Sessions => Reply::Refused(UNANSWERED.into()),
         }
     }
 
+    fn drain(&mut self, now: Instant, pool: &str, server: &str, drain: bool) -> Reply {
+        if !self.control.drain(now, pool, server, drain) {
+            return Reply::Refused(format!("there is no server {pool}/{server}"));
+        }
+        Reply::Done(if drain {
+            format!("{pool}/{server} gets no new flows until the next commit or restart")
+        } else {
+            format!("{pool}/{server} is as configured")
+        })
+    }
+
+    /// Hears of sessions that are over, and returns from commits that nobody confirmed.
+    fn look_at_configuration(&mut self, now: Instant, state: &mut State) {
+        let mut ended: Vec<Apply> = Vec::new();
+        while let Ok(session) = self.ended.try_recv() {
+            ended.extend(self.engine.session_ended(now, session));
+        }
+        ended.extend(self.engine.handle_timeout(now));
+        for apply in ended {
+            if let Err(why) = self.apply(now, apply, state) {
+                self.journal.note(&Event::ConfigFailed {
+                    document: "the revision before".into(),
+                    problems: 1,
+                    first: why.to_string(),
+                });
+            }
+        }
+        while let Some(event) = self.engine.poll_event() {
+            self.journal.note(&event);
+        }
+    }
+
+    /// Carries out what comes of a request.
+    fn settle(&mut self, outcome: Outcome, now: Instant, state: &State) -> Reply {
+        let Outcome { reply, apply } = outcome;
+        let Some(Err(why)) = apply.map(|apply| self.apply(now, apply, state)) else {
+            return reply;
+        };
+        self.engine.undo();
+        Reply::Refused(why.to_string())
+    }
+
+    /// Another configuration, for everybody who carries out a part of it.
+    fn apply(&mut self, now: Instant, apply: Apply, state: &State) -> Result<(), Exhausted> {
+        self.control.reconfigure(now, apply.config, apply.node, &state.measured)?;
+        let plan = self.control.plan();
+        self.doors.reconfigure(now, plan);
+        self.others.renew(plan);
+        self.version.cluster.clone_from(&plan.config().cluster.name);
+        Ok(())
+    }
+
     fn sleep(&self, state: &State) {
-        let deadlines = [self.control.next_deadline(), self.doors.next_deadline()];
+        let deadlines =
+            [self.control.next_deadline(), self.doors.next_deadline(), self.engine.next_deadline()];
         let now = clock::now();
         let next = deadlines.into_iter().flatten().min().map_or(IDLE, |at| at.since(now));
         let blocked = state.tables.iter().any(Option::is_some) || !state.doors.is_empty();
@@ -353,7 +423,12 @@ impl State {
             tables: thread.workers.iter().map(|_| None).collect(),
             doors: VecDeque::new(),
             waiting: VecDeque::new(),
-            measured: Measured { counters: sum.counters, flows: sum.flows, ports: sum.ports },
+            measured: Measured {
+                counters: sum.counters,
+                flows: sum.flows,
+                ports: sum.ports,
+                generation: 0,
+            },
             serving: false,
         }
     }
@@ -374,7 +449,9 @@ fn needs_measurements(request: &Request) -> bool {
             | Topic::Servers
             | Topic::Flows
             | Topic::Counters,
-        ) => true,
+        )
+        // Which numbers are free depends on who has flows.
+        | Request::Commit { .. } => true,
         Request::Show(
             Topic::Boot
             | Topic::Version
@@ -394,7 +471,6 @@ fn needs_measurements(request: &Request) -> bool {
         | Request::ShowCandidate { .. }
         | Request::Compare
         | Request::CommitCheck
-        | Request::Commit { .. }
         | Request::CommitConfirm
         | Request::Rollback { .. }
         | Request::Replace { .. } => false,

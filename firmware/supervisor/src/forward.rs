@@ -209,6 +209,7 @@ impl Worker {
         let Ok(mut place) = self.ends.shared.measured.try_lock() else { return };
         let Some(measured) = place.as_mut() else { return };
         measured.at = now;
+        measured.generation = self.tables.generation;
         measured.counters.clear();
         measured.counters.add(self.forwarder.counters());
         measure_flows(&self.forwarder, &mut measured.flows);
@@ -325,5 +326,6 @@ pub fn empty_measurements(services: usize, servers: usize) -> Box<Measurements> 
         flows: Flows { capacity: 0, states: names.map(state).into() },
         ports: vec![PortCounts::default(); PORTS],
         at: Instant::ZERO,
+        generation: 0,
     })
 }

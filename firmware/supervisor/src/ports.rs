@@ -50,24 +50,30 @@ struct Port {
     reported: bool,
 }
 
-impl Doors {
-    /// Prepares the ports of a plan; nothing is open yet.
-    pub fn new(plan: &Plan, workers: u16, memory: Memory) -> Self {
-        let ports = plan.node().ports.iter().enumerate();
-        let ports = ports.map(|(id, port)| Port {
+impl Port {
+    /// A port of a plan, not open yet.
+    fn new(plan: &Plan, id: PortId) -> Option<Self> {
+        let port = plan.node().ports.get(id.index())?;
+        Some(Self {
             name: port.name.clone(),
             interface: port.interface.clone(),
             vlan: port.vlan,
-            groups: groups(plan, PortId::from(id)),
+            groups: groups(plan, id),
             open: None,
             memberships: None,
             last: None,
             retry_at: None,
             reported: false,
-        });
-        let ports: Vec<_> = ports.collect();
+        })
+    }
+}
+
+impl Doors {
+    /// Prepares the ports of a plan; nothing is open yet.
+    pub fn new(plan: &Plan, workers: u16, memory: Memory) -> Self {
+        let ports = 0..plan.node().ports.len();
         let mut doors = Self {
-            ports,
+            ports: ports.filter_map(|id| Port::new(plan, PortId::from(id))).collect(),
             monitor: None,
             steering: None,
             workers,
@@ -76,6 +82,58 @@ impl Doors {
         };
         doors.prepare(plan);
         doors
+    }
+
+    /// Has the ports of another plan from now on. Those that are the same pieces of the machine
+    /// stay open; the others are closed, and opened as what they are now.
+    pub fn reconfigure(&mut self, now: Instant, plan: &Plan) {
+        if let Some(steering) = &mut self.steering
+            && let Err(error) = steering.set_virtual(&virtual_addresses(plan))
+        {
+            self.complain("*", &error.to_string());
+        }
+        let new = (0..plan.node().ports.len()).filter_map(|id| Port::new(plan, PortId::from(id)));
+        let new: Vec<_> = new.collect();
+        let is_same = |old: &Port, new: &Port| {
+            (&old.name, &old.interface, old.vlan) == (&new.name, &new.interface, new.vlan)
+        };
+        let all_same = new.len() == self.ports.len()
+            && self.ports.iter().zip(&new).all(|(old, new)| is_same(old, new));
+        for (id, new) in new.into_iter().enumerate() {
+            match self.ports.get_mut(id) {
+                Some(old) if is_same(old, &new) => {
+                    old.groups = new.groups;
+                    let groups = old.groups.clone();
+                    let set = old.memberships.as_mut().map(|joined| joined.set(&groups));
+                    if let Some(Err(error)) = set {
+                        let name = old.name.clone();
+                        self.complain(&name, &error.to_string());
+                    }
+                }
+                Some(_) => {
+                    self.shut(id);
+                    self.ports[id] = new;
+                }
+                None => self.ports.push(new),
+            }
+        }
+        for id in plan.node().ports.len()..self.ports.len() {
+            self.shut(id);
+        }
+        self.ports.truncate(plan.node().ports.len());
+        if !all_same {
+            // It tells each link's state anew, and so opens what is not open.
+            self.watch();
+            self.handle(now);
+        }
+    }
+
+    /// Closes a port that the plan has no more. Control knows.
+    fn shut(&mut self, id: usize) {
+        self.ports[id].last = None;
+        if self.ports[id].open.take().is_some() {
+            self.close(id);
+        }
     }
 
     /// Readable when a link changed.
@@ -110,16 +168,11 @@ impl Doors {
     }
 
     fn prepare(&mut self, plan: &Plan) {
-        let interfaces: Vec<_> = self.ports.iter().map(|port| port.interface.as_str()).collect();
-        match LinkMonitor::open(&interfaces) {
-            Ok(monitor) => self.monitor = Some(monitor),
-            Err(error) => self.complain("*", &error.to_string()),
-        }
+        self.watch();
         if self.workers < 2 {
             return;
         }
-        let addresses = plan.config().vips.iter().map(|vip| mapped(vip.address));
-        let addresses: Vec<_> = addresses.collect();
+        let addresses = virtual_addresses(plan);
         let steering = Steering::new(self.workers)
             .and_then(|mut steering| steering.set_virtual(&addresses).map(|()| steering));
         match steering {
@@ -130,6 +183,15 @@ impl Doors {
                 let reason = format!("{error}; one worker forwards everything");
                 self.complain("*", &reason);
             }
+        }
+    }
+
+    /// Watches the links of all ports.
+    fn watch(&mut self) {
+        let interfaces: Vec<_> = self.ports.iter().map(|port| port.interface.as_str()).collect();
+        match LinkMonitor::open(&interfaces) {
+            Ok(monitor) => self.monitor = Some(monitor),
+            Err(error) => self.complain("*", &error.to_string()),
         }
     }
 
@@ -254,6 +316,10 @@ impl Doors {
         let event = Event::PortLost { port: port.to_owned(), reason: reason.to_owned() };
         self.changes.push_back(Change::Event(event));
     }
+}
+
+fn virtual_addresses(plan: &Plan) -> Vec<Ipv6Addr> {
+    plan.config().vips.iter().map(|vip| mapped(vip.address)).collect()
 }
 
 /// The multicast groups that a port must hear: all nodes, and the solicited-node group of each

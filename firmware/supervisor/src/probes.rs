@@ -1,13 +1,11 @@
 //! probes: the health checks in their thread, on a host stack of their own.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-use base::ServerId;
 use health::{Change, Outcome, Target};
 use hoststack::Attachment;
-use model::config::ServerState;
 use model::status::Cause;
 use netio::Wake;
 use node::Plan;
@@ -27,6 +25,16 @@ pub struct Probes {
     ends: StackEnds,
     verdicts: Sender<Verdict>,
     control: Arc<Wake>,
+    /// From control, when the configuration changes.
+    renewals: Receiver<Renewal>,
+}
+
+/// Other servers to check, or other networks to check them from.
+pub struct Renewal {
+    /// What is to be checked.
+    pub targets: Vec<Target>,
+    /// The node's places on its networks.
+    pub attachments: Vec<Attachment>,
 }
 
 impl Probes {
@@ -35,20 +43,25 @@ impl Probes {
         plan: &Plan,
         attachments: Vec<Attachment>,
         ends: StackEnds,
-        control: (Sender<Verdict>, Arc<Wake>),
+        control: (Sender<Verdict>, Arc<Wake>, Receiver<Renewal>),
         seed: u64,
     ) -> Self {
-        let (verdicts, control) = control;
+        let (verdicts, control, renewals) = control;
         let now = clock::now();
         let mut prober = Prober::new(now, attachments, seed);
         prober.set_targets(now, targets(plan));
-        Self { prober, ends, verdicts, control }
+        Self { prober, ends, verdicts, control, renewals }
     }
 
     /// Checks for ever.
     pub fn run(&mut self) {
         loop {
             let now = clock::now();
+            // The last one counts.
+            if let Some(Renewal { targets, attachments }) = self.renewals.try_iter().last() {
+                self.prober.reconfigure(now, attachments);
+                self.prober.set_targets(now, targets);
+            }
             for worker in &mut self.ends.from_workers {
                 while let Ok(packet) = worker.pop() {
                     // Full: as on a wire.
@@ -85,17 +98,11 @@ impl Probes {
 
 /// What is to be checked: the servers of pools with a check that the operator has not switched
 /// off.
-fn targets(plan: &Plan) -> Vec<Target> {
-    let servers = plan.members().iter().enumerate().filter_map(|(id, member)| {
-        let id = ServerId::from(id);
-        let (pool, server) = plan.server(id)?;
-        let check = pool.check?;
-        let port = plan.config().probe_port(member.pool, server)?;
-        let watched = match server.state {
-            ServerState::Up | ServerState::Draining => true,
-            ServerState::Down | ServerState::Disabled => false,
-        };
-        watched.then_some(Target {
+pub fn targets(plan: &Plan) -> Vec<Target> {
+    let servers = plan.servers_in_order().into_iter().filter_map(|id| {
+        let (_, server) = plan.server(id)?;
+        let (check, port) = plan.probe(id)?;
+        Some(Target {
             server: id,
             address: server.address,
             port,

@@ -133,6 +133,8 @@ pub struct Measurements {
     pub ports: Vec<PortCounts>,
     /// When they were taken.
     pub at: Instant,
+    /// The generation of the tables that the worker had then.
+    pub generation: u32,
 }
 
 impl WorkerShared {

@@ -12,6 +12,7 @@
 
 mod addresses;
 mod check;
+pub mod document;
 mod manual;
 mod node;
 mod ports;

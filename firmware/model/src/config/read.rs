@@ -375,7 +375,7 @@ fn quoted(text: &str, what: &str) -> String {
 }
 
 /// The key that was probably meant, or all of them.
-fn suggestion(name: &str, section: &Section) -> String {
+pub(super) fn suggestion(name: &str, section: &Section) -> String {
     let known = section.keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
     if let Some(nearest) = nearest(name, known.clone().map(|key| key.name)) {
         return format!("did you mean \"{nearest}\"?");

@@ -1,0 +1,402 @@
+//! The configuration as operators change it: one candidate under a lock, what is in force, what
+//! was, and a commit that returns by itself unless it is confirmed.
+//!
+//! ```text
+//!            enter                       commit
+//!   Free ───────────> Locked: candidate ────────────> in force, next revision
+//!    ^                  │    ^     │                        │
+//!    │ exit, session    │    │     │ commit confirmed N     │
+//!    └──────────────────┘    │     v                        │
+//!                            └── in force, unconfirmed ─────┤ confirm, or commit again
+//!                                       │                   v
+//!                                       │              it stays
+//!                                       └── N minutes or the session ended: the revision before
+//! ```
+//!
+//! No clock, no disk: what is to be carried out is handed to the caller.
+
+mod history;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use base::Instant;
+use base::time::Duration;
+use model::config::document::{Document, EditError, diff};
+use model::config::{Config, Node, Problem};
+use model::event::Event;
+use model::limits;
+use model::operator::{Origin, Reply, Request, Topic};
+
+use history::{Entry, History};
+use session::{Lock, Sessions};
+
+/// A configuration to carry out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apply {
+    /// What is configured.
+    pub config: Config,
+    /// This node in it.
+    pub node: Node,
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The answer.
+    pub reply: Reply,
+    /// What is to be carried out; if that fails, [`Engine::undo`] says so.
+    pub apply: Option<Apply>,
+}
+
+/// The configuration and its changes.
+#[derive(Debug)]
+pub struct Engine {
+    /// Which node of the configuration this is.
+    name: String,
+    history: History,
+    sessions: Sessions,
+    lock: Option<Lock>,
+    pending: Option<Pending>,
+    /// What the last commit changed besides the history: whether what it followed was confirmed,
+    /// and what waited to be. Until the commit is carried out it can be undone.
+    last: Option<(bool, Option<Pending>)>,
+    events: Vec<Event>,
+}
+
+/// Why a request about the candidate is not carried out.
+enum Refusal {
+    Why(String),
+    Problems(Vec<Problem>),
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Why(why) => Self::Refused(why),
+            Refusal::Problems(problems) => Self::Problems(problems),
+        }
+    }
+}
+
+/// A commit that waits to be confirmed.
+#[derive(Clone, Debug)]
+struct Pending {
+    session: u64,
+    deadline: Instant,
+    /// What it returns to.
+    before: Entry,
+}
+
+impl Engine {
+    /// Begins with what the box started with: the document's text, and what of it is in force.
+    pub fn new(now: Instant, text: String, config: Config, node: Node) -> Self {
+        Self {
+            name: node.name.clone(),
+            history: History::new(Entry::first(now, text, config, node)),
+            sessions: Sessions::default(),
+            lock: None,
+            pending: None,
+            last: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// The document in force.
+    pub fn text(&self) -> &str {
+        &self.history.running().text
+    }
+
+    /// What a session asks for about the configuration. `None`: it is about something else.
+    pub fn handle_request(
+        &mut self,
+        now: Instant,
+        origin: &Origin,
+        request: &Request,
+    ) -> Option<Outcome> {
+        self.sessions.seen(now, origin);
+        let reply = match request {
+            Request::Show(Topic::Config) => Reply::Config(self.shown(origin)),
+            Request::Show(Topic::Revisions) => Reply::Revisions(self.history.shown()),
+            Request::Show(Topic::Sessions) => {
+                Reply::Sessions(self.sessions.shown(self.lock.as_ref().map(|lock| lock.session)))
+            }
+            Request::ConfigureEnter => self.enter(now, origin),
+            Request::ConfigureExit { discard } => self.exit(origin, *discard),
+            Request::Set { path, value } => {
+                self.edit(origin, |document| document.set(path, value).map_err(refused))
+            }
+            Request::Delete { path } => {
+                self.edit(origin, |document| document.delete(path).map_err(refused))
+            }
+            Request::ShowCandidate { path } => match self.candidate(origin) {
+                Ok(lock) => match lock.document.get(path) {
+                    Some(text) => Reply::Lines(text.lines().map(ToString::to_string).collect()),
+                    None => Reply::Refused(format!("{path}: nothing is set there")),
+                },
+                Err(refusal) => refusal.into(),
+            },
+            Request::Compare => match self.candidate(origin).map(|lock| lock.document.clone()) {
+                Ok(document) => {
+                    let changes = diff(&self.history.running().document(), &document);
+                    Reply::Lines(changes.iter().map(ToString::to_string).collect())
+                }
+                Err(refusal) => refusal.into(),
+            },
+            Request::CommitCheck => match self.checked(origin) {
+                Ok(_) => Reply::Done("the candidate can be committed".into()),
+                Err(refusal) => refusal.into(),
+            },
+            Request::Commit { confirmed, comment } => {
+                return Some(self.commit(now, origin, *confirmed, comment));
+            }
+            Request::CommitConfirm => self.confirm(origin),
+            Request::Rollback { number } => self.rollback(origin, *number),
+            Request::Replace { text } => self.edit(origin, |document| {
+                *document = Document::parse(text).map_err(Refusal::Problems)?;
+                Ok(())
+            }),
+            Request::Show(
+                Topic::Ports
+                | Topic::Vips
+                | Topic::Services
+                | Topic::Servers
+                | Topic::Flows
+                | Topic::Counters
+                | Topic::Boot
+                | Topic::Version
+                | Topic::Log
+                | Topic::Neighbors,
+            )
+            | Request::Reboot
+            | Request::PowerOff
+            | Request::DrainServer { .. } => return None,
+        };
+        Some(Outcome { reply, apply: None })
+    }
+
+    /// A session is over: it holds nothing any more, and what it committed and did not confirm
+    /// returns.
+    pub fn session_ended(&mut self, now: Instant, session: u64) -> Option<Apply> {
+        self.sessions.ended(session);
+        if self.lock.as_ref().is_some_and(|lock| lock.session == session) {
+            self.lock = None;
+        }
+        let waits = self.pending.as_ref().is_some_and(|pending| pending.session == session);
+        if waits { self.go_back(now, "its session ended") } else { None }
+    }
+
+    /// Returns to the revision before once the time to confirm is over.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Apply> {
+        let due = self.pending.as_ref().is_some_and(|pending| pending.deadline <= now);
+        if due { self.go_back(now, "nobody confirmed it in time") } else { None }
+    }
+
+    /// When [`Engine::handle_timeout`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.pending.as_ref().map(|pending| pending.deadline)
+    }
+
+    /// The last commit could not be carried out: it was never there.
+    pub fn undo(&mut self) {
+        if let Some((confirmed, pending)) = self.last.take() {
+            self.history.undo(confirmed);
+            self.pending = pending;
+            self.events.clear();
+        }
+    }
+
+    /// The next thing for the log.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        (!self.events.is_empty()).then(|| self.events.remove(0))
+    }
+
+    /// The document in force, as somebody may see it.
+    fn shown(&self, origin: &Origin) -> String {
+        let text = self.text();
+        if origin.role.may_change() { text.into() } else { without_hashes(text) }
+    }
+
+    fn enter(&mut self, now: Instant, origin: &Origin) -> Reply {
+        if let Some(lock) = &self.lock {
+            return if lock.session == origin.session {
+                Reply::Refused("you change the configuration already".into())
+            } else {
+                Reply::Refused(lock.taken())
+            };
+        }
+        let document = self.history.running().document();
+        let original = document.clone();
+        self.lock = Some(Lock::new(now, origin, document, original));
+        Reply::Done("the configuration is yours to change".into())
+    }
+
+    fn exit(&mut self, origin: &Origin, discard: bool) -> Reply {
+        let lock = match self.candidate(origin) {
+            Ok(lock) => lock,
+            Err(refusal) => return refusal.into(),
+        };
+        if lock.document != lock.original && !discard {
+            return Reply::Refused(
+                "there are changes that are not committed: commit or discard them".into(),
+            );
+        }
+        self.lock = None;
+        Reply::Done("the configuration is free to be changed by others".into())
+    }
+
+    /// The candidate, if it is this session's.
+    fn candidate(&mut self, origin: &Origin) -> Result<&mut Lock, Refusal> {
+        match &mut self.lock {
+            Some(lock) if lock.session != origin.session => Err(Refusal::Why(lock.taken())),
+            Some(lock) => Ok(lock),
+            None => Err(Refusal::Why("nobody changes the configuration: enter first".into())),
+        }
+    }
+
+    fn edit(
+        &mut self,
+        origin: &Origin,
+        change: impl FnOnce(&mut Document) -> Result<(), Refusal>,
+    ) -> Reply {
+        let lock = match self.candidate(origin) {
+            Ok(lock) => lock,
+            Err(refusal) => return refusal.into(),
+        };
+        match change(&mut lock.document) {
+            Ok(()) => Reply::Done("the candidate is changed".into()),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// The candidate as a configuration that this node can carry out.
+    fn checked(&mut self, origin: &Origin) -> Result<(String, Config, Node), Refusal> {
+        let name = self.name.clone();
+        let lock = self.candidate(origin)?;
+        let text = lock.document.render();
+        let config = Config::parse(&text).map_err(Refusal::Problems)?;
+        let Some(node) = config.node(&name).cloned() else {
+            let known: Vec<_> = config.nodes.iter().map(|node| node.name.as_str()).collect();
+            return Err(Refusal::Problems(alloc::vec![Problem {
+                line: 1,
+                column: 1,
+                path: "node".into(),
+                what: format!("there is no node \"{name}\", which this box is"),
+                legal: format!("expected it besides {}", known.join(", ")),
+            }]));
+        };
+        Ok((text, config, node))
+    }
+
+    fn commit(
+        &mut self,
+        now: Instant,
+        origin: &Origin,
+        confirmed: Option<u16>,
+        comment: &str,
+    ) -> Outcome {
+        let only = |reply| Outcome { reply, apply: None };
+        if let Some(pending) = self.pending.as_ref().filter(|p| p.session != origin.session) {
+            let left = pending.deadline.since(now).as_secs();
+            let why = format!("a commit of another session waits to be confirmed, {left} s more");
+            return only(Reply::Refused(why));
+        }
+        if confirmed.is_some_and(|minutes| !(1..=limits::CONFIRM_MINUTES).contains(&minutes)) {
+            let most = limits::CONFIRM_MINUTES;
+            return only(Reply::Refused(format!("expected 1 to {most} minutes to confirm")));
+        }
+        let (text, config, node) = match self.checked(origin) {
+            Ok(checked) => checked,
+            Err(refusal) => return only(refusal.into()),
+        };
+        let before = self.history.running().clone();
+        let document = Document::parse(&text).unwrap_or_default();
+        let changes = diff(&before.document(), &document).len();
+        if changes == 0 && confirmed.is_none() {
+            return only(match self.pending {
+                Some(_) => self.confirm(origin),
+                None => Reply::Done("nothing differs from what is in force".into()),
+            });
+        }
+        self.last = Some((before.confirmed, self.pending.clone()));
+        let deadline = confirmed.map(|minutes| now + Duration::from_secs(60 * u64::from(minutes)));
+        let first = self.pending.take().map_or(before, |pending| pending.before);
+        let session = origin.session;
+        self.pending = deadline.map(|deadline| Pending { session, deadline, before: first });
+        let comment: String =
+            comment.chars().filter(|c| !c.is_control()).take(limits::COMMENT_LETTERS).collect();
+        let apply = Apply { config: config.clone(), node: node.clone() };
+        if deadline.is_none() {
+            self.history.confirm();
+        }
+        let entry = Entry::committed(now, origin, comment, (text, config, node));
+        let revision = self.history.push(entry, changes, deadline.is_none());
+        if let Some(lock) = &mut self.lock {
+            lock.original = lock.document.clone();
+        }
+        let (user, unconfirmed) = (origin.user.clone(), deadline.is_some());
+        self.events.push(Event::ConfigCommitted { revision, user, changes, unconfirmed });
+        let reply = Reply::Committed { revision, saved: false, confirm_by: deadline };
+        Outcome { reply, apply: Some(apply) }
+    }
+
+    fn confirm(&mut self, origin: &Origin) -> Reply {
+        match &self.pending {
+            None => Reply::Refused("no commit waits to be confirmed".into()),
+            Some(pending) if pending.session != origin.session => {
+                Reply::Refused("the session that made the commit has to confirm it".into())
+            }
+            Some(_) => {
+                self.pending = None;
+                self.history.confirm();
+                let revision = self.history.running().number;
+                self.events.push(Event::ConfigConfirmed { revision });
+                Reply::Committed { revision, saved: false, confirm_by: None }
+            }
+        }
+    }
+
+    fn rollback(&mut self, origin: &Origin, number: u8) -> Reply {
+        let Some(document) = self.history.back(usize::from(number)).map(Entry::document) else {
+            let kept = self.history.len() - 1;
+            return Reply::Refused(format!("there are {kept} revisions before the one in force"));
+        };
+        self.edit(origin, |candidate| {
+            *candidate = document;
+            Ok(())
+        })
+    }
+
+    /// Returns to what was in force before the unconfirmed commit.
+    fn go_back(&mut self, now: Instant, why: &str) -> Option<Apply> {
+        let Pending { before, .. } = self.pending.take()?;
+        let left = self.history.running().number;
+        let changes = diff(&self.history.running().document(), &before.document()).len();
+        let comment = format!("returned from revision {left}: {why}");
+        let (config, node) = (before.config.clone(), before.node.clone());
+        let apply = Apply { config: config.clone(), node: node.clone() };
+        let entry = Entry::returned(now, comment, (before.text, config, node));
+        let revision = self.history.push(entry, changes, true);
+        self.events.push(Event::ConfigReturned { revision, left, reason: why.into() });
+        Some(apply)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn refused(why: EditError) -> Refusal {
+    Refusal::Why(why.to_string())
+}
+
+/// A document without the hashes of passwords.
+fn without_hashes(text: &str) -> String {
+    let hidden = |line: &str| match line.split_once('=') {
+        Some((key, _)) if key.trim() == "password" => format!("{key}= \"(hidden)\"\n"),
+        Some(_) | None => format!("{line}\n"),
+    };
+    text.lines().map(hidden).collect()
+}

@@ -1,0 +1,75 @@
+//! Who is there, and who changes the candidate.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base::Instant;
+use model::config::document::Document;
+use model::limits;
+use model::operator::Origin;
+use model::status::Session;
+
+/// Everybody who asked for something and has not left.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(BTreeMap<u64, (Origin, Instant)>);
+
+/// The candidate, and whose it is.
+#[derive(Debug)]
+pub(super) struct Lock {
+    pub(super) session: u64,
+    pub(super) document: Document,
+    /// The candidate as it was when nothing in it was to be committed.
+    pub(super) original: Document,
+    who: String,
+    since: Instant,
+}
+
+impl Sessions {
+    pub(super) fn seen(&mut self, now: Instant, origin: &Origin) {
+        let full = self.0.len() >= limits::OPERATOR_SESSIONS;
+        match self.0.get_mut(&origin.session) {
+            Some((known, _)) => known.clone_from(origin),
+            // One that is not listed may work all the same.
+            None if full => {}
+            None => {
+                self.0.insert(origin.session, (origin.clone(), now));
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, session: u64) {
+        self.0.remove(&session);
+    }
+
+    pub(super) fn shown(&self, configures: Option<u64>) -> Vec<Session> {
+        let session = |(&number, (origin, since)): (&u64, &(Origin, Instant))| Session {
+            number,
+            user: origin.user.clone(),
+            role: origin.role,
+            face: origin.face,
+            since: *since,
+            configures: configures == Some(number),
+        };
+        self.0.iter().map(session).collect()
+    }
+}
+
+impl Lock {
+    pub(super) fn new(
+        now: Instant,
+        origin: &Origin,
+        document: Document,
+        original: Document,
+    ) -> Self {
+        let who = format!("{} ({})", origin.user, origin.face);
+        Self { session: origin.session, document, original, who, since: now }
+    }
+
+    /// Why nobody else may.
+    pub(super) fn taken(&self) -> String {
+        let since = self.since.as_millis() / 1_000;
+        format!("{} changes the configuration, since {since} s after the box started", self.who)
+    }
+}
