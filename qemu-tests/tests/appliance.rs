@@ -105,10 +105,10 @@ fn two_workers_balance_as_one_does() {
 fn balances(scene: &Scene) -> String {
     let mut guest = scene.start();
     let _servers = start_servers(scene);
-    guest.expect("boot: serving: ", Limit::BOOT).unwrap_or_else(|error| panic!("{error}"));
+    guest.expect("boot: serving: ", Limit::BOOT).expect("it serves");
     for (vip, client) in [("192.0.2.80", "192.0.2.100"), ("2001:db8:1::80", "2001:db8:1::100")] {
-        let vip: IpAddr = vip.parse().unwrap();
-        let client: IpAddr = client.parse().unwrap();
+        let vip: IpAddr = vip.parse().expect("an address");
+        let client: IpAddr = client.parse().expect("an address");
         for (protocol, port) in [("TCP", 80), ("UDP", 7)] {
             let what = format!("{protocol} to {vip}");
             let ask = |content: Vec<u8>| match protocol {
@@ -121,9 +121,10 @@ fn balances(scene: &Scene) -> String {
             let mut served = [0u32; 2];
             for round in 0..24 {
                 let content = pattern(if round == 0 { length } else { 100 + round });
-                let answer = ask(content.clone()).unwrap_or_else(|e| {
-                    panic!("{what}, round {round}: {e}\n{}", guest.transcript())
-                });
+                let answer = ask(content.clone());
+                let told = guest.transcript();
+                assert!(answer.is_ok(), "{what}, round {round}: {answer:?}\n{told}");
+                let answer = answer.expect("asserted");
                 assert!(answer.content == content, "{what}: round {round} came back different");
                 assert_eq!(answer.client.ip(), client, "{what}: the server sees the client");
                 served[usize::from(answer.number) - 1] += 1;
