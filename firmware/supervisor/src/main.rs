@@ -12,6 +12,7 @@ mod control;
 mod faces;
 mod forward;
 mod journal;
+mod others;
 mod ports;
 mod probes;
 mod pty;

@@ -43,12 +43,9 @@ fn memory(octets: u64) -> Memory {
     const MIB: u64 = 1 << 20;
     let kib = |number: u32| number << 10;
     match octets {
-        0..4_000_000 => Memory {
-            block_size: kib(64),
-            blocks: 8,
-            large_frames: 2,
-            receive_buffer: kib(1_024),
-        },
+        0..4_000_000 => {
+            Memory { block_size: kib(64), blocks: 8, large_frames: 2, receive_buffer: kib(1_024) }
+        }
         4_000_000..80_000_000 => Memory {
             block_size: kib(256),
             blocks: 8,

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
+use base::Mac;
 use base::rng::Rng;
-use base::{Mac, NetworkId};
 use dataplane::Forwarder;
-use hoststack::{Attachment, HostStack};
+use hoststack::HostStack;
 use model::config::Config;
 use model::limits;
 use model::status::Version;
+use node::revisions::Engine;
 use node::{Attached, Control, Plan};
 
 use crate::auth::Auth;
@@ -23,6 +24,7 @@ use crate::control::{ControlThread, Ending};
 use crate::faces::{Faces, Line, LineSession, News, Post};
 use crate::forward::{Worker, empty_measurements};
 use crate::journal::Journal;
+use crate::others::{Others, attachments};
 use crate::ports::Doors;
 use crate::probes::Probes;
 use crate::pty::Pty;
@@ -100,22 +102,25 @@ fn start(
         journal.move_to_console(faces.wake.clone());
     }
     let mut pulses = crew.set_to_work(workers, &size, &mut rng, threads, journal);
-    let attachments = attachments(&plan);
     let (verdict_sender, verdicts) = channel();
-    let (verdicts_of, seed) = ((verdict_sender, control_wake.clone()), rng.next());
-    let mut prober = Probes::new(&plan, attachments.clone(), probes, verdicts_of, seed);
+    let (probes_wake, (renewer, renewals)) = (probes.wake.clone(), channel());
+    let of_control = (verdict_sender, control_wake.clone(), renewals);
+    let mut prober = Probes::new(&plan, attachments(&plan), probes, of_control, rng.next());
     let (asker, questions) = sync_channel(QUESTIONS);
     let now = clock::now();
     let version = version(place, &plan);
     let news = News { auth: Auth::start(threads, journal), places: Arc::default() };
-    news.tell(plan.config(), attachments);
-    let post = Post::new(asker, control_wake.clone(), faces.wake.clone());
+    news.tell(plan.config(), attachments(&plan));
+    let (parting, ended) = channel();
+    let post = Post::new(asker, parting, control_wake.clone(), faces.wake.clone());
     let greeting = (version.node.clone(), banner(&version, &plan));
     let mut face = face(line, greeting, post, &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
     let progress = Arc::new(AtomicU64::new(0));
     pulses.push(Pulse::counter("control", progress.clone()));
+    let engine = Engine::new(now, text, plan.config().clone(), plan.node().clone());
+    let others = Others { probes: renewer, probes_wake, faces: news };
     let control = ControlThread {
         control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),
         doors,
@@ -123,9 +128,11 @@ fn start(
         wake: control_wake,
         verdicts,
         questions,
+        ended,
+        engine,
+        others,
         progress,
         journal: journal.clone(),
-        text,
         version,
         ending: ending.clone(),
     };
@@ -233,21 +240,6 @@ fn face(
         name,
         journal: journal.clone(),
     }
-}
-
-fn attachments(plan: &Plan) -> Vec<Attachment> {
-    let networks = plan.config().networks.iter().enumerate();
-    let places = networks.filter_map(|(id, network)| {
-        let id = NetworkId::from(id);
-        let port = plan.node().ports.get(plan.port_of(id)?.index())?;
-        Some(Attachment {
-            network: id,
-            addresses: port.addresses.clone(),
-            gateways: network.gateways.clone(),
-            mtu: 1_500,
-        })
-    });
-    places.collect()
 }
 
 fn line(place: Place, folder: &Path, journal: &Journal) -> Option<Box<dyn Line>> {

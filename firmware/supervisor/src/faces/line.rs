@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const BEHIND: Duration = Duration::from_millis(20);
 /// Octets of log that may wait for a slow line.
 const LOG_BEHIND: usize = 64 << 10;
+/// The number of the session at the line: there is one at a time.
+const AT_THE_LINE: u64 = 1;
 /// Octets read from the line at once.
 const CHUNK: usize = 256;
 /// A session ends when nobody types for so long.
@@ -127,7 +129,8 @@ impl LineSession {
                 }
             };
             let Some((user, role)) = session.user() else { continue };
-            let origin = Origin { session: 1, user: user.to_owned(), role, face: Face::Serial };
+            let origin =
+                Origin { session: AT_THE_LINE, user: user.to_owned(), role, face: Face::Serial };
             if !self.post.ask(origin, request, answer.clone()) {
                 let busy = Reply::Refused("the box is busy, ask again".into());
                 pending.extend(session.reply(busy));
@@ -144,6 +147,7 @@ impl LineSession {
         if session.is_over() && session.output().is_empty() {
             self.session = None;
             *verdict = None;
+            self.post.part(AT_THE_LINE);
         }
     }
 

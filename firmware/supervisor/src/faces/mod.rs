@@ -116,6 +116,8 @@ type Awaited = (Receiver<Reply>, oneshot::Sender<Reply>);
 /// Carries requests to control, and replies back.
 pub struct Post {
     asker: Asker,
+    /// Tells control of sessions that are over.
+    parting: Sender<u64>,
     /// Wakes control.
     control: Arc<Wake>,
     /// Wakes this thread.
@@ -126,8 +128,8 @@ pub struct Post {
 
 impl Post {
     /// Between control and the thread that `wake` wakes.
-    pub fn new(asker: Asker, control: Arc<Wake>, wake: Arc<Wake>) -> Self {
-        Self { asker, control, wake, pending: Mutex::default() }
+    pub fn new(asker: Asker, parting: Sender<u64>, control: Arc<Wake>, wake: Arc<Wake>) -> Self {
+        Self { asker, parting, control, wake, pending: Mutex::default() }
     }
 
     /// Asks control; whoever is at `answer` gets the reply, and this thread is woken. Whether
@@ -139,6 +141,14 @@ impl Post {
             self.control.wake();
         }
         asked
+    }
+
+    /// A session is over: it holds nothing any more, and what it committed and did not confirm
+    /// returns.
+    pub fn part(&self, session: u64) {
+        // Control lives as long as the program.
+        let _ = self.parting.send(session);
+        self.control.wake();
     }
 
     /// The same for a task that waits for its reply alone. Who asks bounds how many wait.
