@@ -12,7 +12,7 @@ pub(crate) fn commands(commands: &[&'static Command]) -> String {
     let mut out = String::new();
     if let [command] = commands {
         render::line(&mut out, &format!("{}: {}", command.usage(), command.about));
-        for line in render::wrapped(command.manual) {
+        for line in render::wrapped(command.manual, render::WIDTH - 2) {
             render::line(&mut out, &format!("  {line}"));
         }
         for parameter in command.parameters {
@@ -32,11 +32,14 @@ pub(crate) fn commands(commands: &[&'static Command]) -> String {
 /// What may follow.
 pub(crate) fn options(options: &Options) -> String {
     let mut out = String::new();
+    // Of a path only the name that is being chosen.
+    let above = options.begun.rfind('.').map_or("", |dot| &options.begun[..=dot]);
     for choice in &options.words {
-        render::line(&mut out, &format!("  {:14}  {}", choice.word, choice.about));
+        let name = choice.word.strip_prefix(above).unwrap_or(&choice.word);
+        described(&mut out, name, &choice.about);
     }
     if let Some((name, about)) = options.free.as_ref().filter(|_| options.words.is_empty()) {
-        render::line(&mut out, &format!("  {name:14}  {about}"));
+        described(&mut out, name, about);
     }
     if options.end {
         render::line(&mut out, "  |               pass the reply through a filter");
@@ -46,4 +49,21 @@ pub(crate) fn options(options: &Options) -> String {
         render::line(&mut out, "  nothing is known that goes on like this");
     }
     out
+}
+
+/// A word and what it is for, in as many lines as that takes.
+fn described(out: &mut String, word: &str, about: &str) {
+    const INDENT: usize = 18;
+    let mut head = format!("  {word:14}  ");
+    for piece in render::wrapped(about, render::WIDTH - INDENT) {
+        if head.chars().count() + piece.chars().count() > render::WIDTH {
+            render::line(out, &head);
+            head = " ".repeat(INDENT);
+        }
+        render::line(out, &format!("{head}{piece}"));
+        head = " ".repeat(INDENT);
+    }
+    if about.is_empty() {
+        render::line(out, &head);
+    }
 }

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use model::config::document::{Document, complete};
 use model::config::schema::{CLUSTER_DOCUMENT, Key, Kind};
 use model::operator::{Reply, Request, Topic};
 
@@ -29,10 +30,11 @@ pub(crate) fn fill(mut options: Options, reply: Reply) -> Options {
             let own = servers.into_iter().filter(|server| server.pool == pool);
             own.map(|server| choice(server.name, alloc::format!("{}", server.address))).collect()
         }
-        (Some(Lookup::Value(path)), Reply::Lines(_)) => match key(&path) {
+        (Some(Lookup::Path), Reply::Lines(lines)) => paths(&document(&lines), &options.begun),
+        (Some(Lookup::Value(path)), Reply::Lines(lines)) => match key(&path) {
             Some(key) => {
                 options.free = Some(("VALUE", key.kind.legal()));
-                values(key)
+                values(key, &document(&lines))
             }
             None => Vec::new(),
         },
@@ -43,14 +45,35 @@ pub(crate) fn fill(mut options: Options, reply: Reply) -> Options {
     options
 }
 
+/// A candidate as the box shows it. It is always right; nothing stands for one that is not.
+fn document(lines: &[String]) -> Document {
+    Document::parse(&lines.join("\n")).unwrap_or_default()
+}
+
+/// The paths that go on like this; one that goes on further ends with a dot.
+fn paths(document: &Document, begun: &str) -> Vec<Choice> {
+    let found = complete(document, begun).into_iter();
+    found
+        .map(|path| match key(&path) {
+            Some(key) => choice(path, key.about.to_owned()),
+            None => choice(path + ".", String::new()),
+        })
+        .collect()
+}
+
 /// The words that may stand behind a key.
-fn values(key: &Key) -> Vec<Choice> {
+fn values(key: &Key, document: &Document) -> Vec<Choice> {
+    let word = |word: &str| choice(word.to_owned(), String::new());
     if let Kind::Boolean = key.kind {
-        return ["false", "true"].map(|word| choice(word.to_owned(), String::new())).into();
+        return ["false", "true"].map(word).into();
+    }
+    if let Kind::Reference(table) = key.kind {
+        let above = alloc::format!("{table}.");
+        let names = complete(document, &above).into_iter();
+        return names.filter_map(|path| path.strip_prefix(&above).map(word)).collect();
     }
     let Kind::Word(words) = key.kind else { return Vec::new() };
-    let built = words.iter().filter(|word| !word.later);
-    built.map(|word| choice(word.name.to_owned(), String::new())).collect()
+    words.iter().filter(|word| !word.later).map(|built| word(built.name)).collect()
 }
 
 /// The key that a path leads to.

@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 use crate::view::{Cell, Column, View};
 
 /// Columns of a screen that are used.
-const WIDTH: usize = 79;
+pub(crate) const WIDTH: usize = 79;
 /// How far the second line of a row that needs several is indented.
 const INDENT: usize = 4;
 
@@ -60,18 +60,18 @@ pub(crate) fn line(out: &mut String, text: &str) {
 
 /// A sentence in as many lines as it takes; an empty one in none.
 fn sentence(out: &mut String, text: &str) {
-    for (index, piece) in wrapped(text).iter().enumerate() {
+    for (index, piece) in wrapped(text, WIDTH - 2).iter().enumerate() {
         let indent = if index == 0 { 0 } else { 2 };
         line(out, &alloc::format!("{:indent$}{piece}", ""));
     }
 }
 
-/// A paragraph in lines that fit the screen, even behind a small indent.
-pub(crate) fn wrapped(paragraph: &str) -> Vec<String> {
+/// A paragraph in lines of so many columns.
+pub(crate) fn wrapped(paragraph: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in paragraph.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if width(line) + 1 + width(word) <= 76 => {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
                 line.push(' ');
                 line.push_str(word);
             }

@@ -143,7 +143,10 @@ impl Session {
             session.line(text);
         }
         match access {
-            Access::Open => session.user = Some(("console".into(), Role::Configure)),
+            Access::Open => {
+                session.line("no login is needed: the configuration has no user");
+                session.user = Some(("console".into(), Role::Configure));
+            }
             Access::Login => session.state = State::Login(Login::default()),
         }
         session.enter(Mode::Operation);

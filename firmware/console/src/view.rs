@@ -139,7 +139,9 @@ fn plain(reply: Reply) -> View {
         Reply::Config(text) => View::Lines(text.lines().map(ToString::to_string).collect()),
         Reply::Log(lines) | Reply::Lines(lines) => View::Lines(lines),
         Reply::Neighbors(neighbors) => table(NEIGHBORS, neighbors, neighbor),
-        Reply::Revisions(revisions) => table(REVISIONS, revisions, revision),
+        Reply::Revisions(revisions) => {
+            table(REVISIONS, revisions.into_iter().enumerate().collect(), revision)
+        }
         Reply::Sessions(sessions) => table(SESSIONS, sessions, session),
         Reply::Problems(problems) => {
             View::Problems(problems.iter().map(ToString::to_string).collect())
@@ -300,6 +302,7 @@ fn neighbor(neighbor: status::Neighbor) -> Vec<Cell> {
 }
 
 const REVISIONS: &[Column] = &[
+    shown("rollback"),
     shown("revision"),
     shown("at"),
     shown("user"),
@@ -309,8 +312,9 @@ const REVISIONS: &[Column] = &[
     shown("comment"),
 ];
 
-fn revision(revision: status::Revision) -> Vec<Cell> {
+fn revision((commits_ago, revision): (usize, status::Revision)) -> Vec<Cell> {
     alloc::vec![
+        Cell::Number(commits_ago as u64),
         Cell::Number(revision.number.into()),
         Cell::Time(revision.at),
         if revision.user.is_empty() { Cell::Nothing } else { Cell::Text(revision.user) },

@@ -144,8 +144,8 @@ pub static COMMANDS: &[Command] = &[
     show(
         "show revisions",
         "earlier configurations: who, when, from where, why",
-        "One row for each configuration that was in force, the newest first. Its number is what \
-         rollback takes.",
+        "One row for each configuration that was in force, the newest first. The first column is \
+         what rollback takes; changes are the keys that differ from the one before.",
         Topic::Revisions,
     ),
     show(
@@ -271,7 +271,7 @@ pub static COMMANDS: &[Command] = &[
         "delete",
         &[PATH],
         ("take away a key, or a table with all in it", "A key without a value has its default."),
-        |given| Ok(Request::Delete { path: first(given) }),
+        |given| Ok(Request::Delete { path: path(given) }),
     ),
     change(
         "show",
@@ -281,7 +281,7 @@ pub static COMMANDS: &[Command] = &[
             "What commit would put in force. Commands of operation, show ports and so on, are \
              had by run show ports.",
         ),
-        |given| Ok(Request::ShowCandidate { path: first(given) }),
+        |given| Ok(Request::ShowCandidate { path: path(given) }),
     ),
     change(
         "compare",
@@ -347,7 +347,7 @@ pub static COMMANDS: &[Command] = &[
         &[Parameter {
             keyword: "",
             name: "N",
-            about: "a number that show revisions has; without it 0",
+            about: "how many commits ago, as show revisions counts; or 0",
             kind: Kind::Word,
             optional: true,
         }],
@@ -449,6 +449,12 @@ pub static FILTERS: &[Filter] = &[
 fn drain(given: &Given, drain: bool) -> Request {
     let server = given.get(1).cloned().unwrap_or_default();
     Request::DrainServer { pool: first(given), server, drain }
+}
+
+/// A path; TAB leaves a dot behind a table's.
+fn path(given: &Given) -> String {
+    let path = first(given);
+    path.strip_suffix('.').map(String::from).unwrap_or(path)
 }
 
 fn first(given: &Given) -> String {

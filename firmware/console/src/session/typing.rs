@@ -114,7 +114,7 @@ impl Session {
     }
 
     fn refuse(&mut self, confusion: &Confusion) {
-        for line in render::wrapped(&format!("{confusion}")) {
+        for line in render::wrapped(&format!("{confusion}"), render::WIDTH) {
             self.line(&line);
         }
         self.prompt();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod any_bytes;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod transcripts;

@@ -149,18 +149,20 @@ pub fn answer(request: Request) -> Reply {
 /// A box whose candidate always differs from what is in force, in the same way.
 fn configure(request: Request) -> Reply {
     match request {
-        Request::ConfigureEnter => Reply::Done("the candidate is yours".into()),
-        Request::ConfigureExit { discard } if !discard => {
-            Reply::Refused("the candidate has changes: commit, or exit discard".into())
+        Request::ConfigureEnter => Reply::Done("the configuration is yours to change".into()),
+        Request::ConfigureExit { discard } if !discard => Reply::Refused(
+            "there are changes that are not committed: commit or discard them".into(),
+        ),
+        Request::ConfigureExit { .. } => {
+            Reply::Done("the configuration is free to be changed by others".into())
         }
-        Request::ConfigureExit { .. } => Reply::Done(String::new()),
         Request::Set { path, .. } | Request::Delete { path } if path.contains("wieght") => {
             Reply::Refused(format!("{path}: unknown key, did you mean weight?"))
         }
         Request::Set { .. } | Request::Delete { .. } | Request::Replace { .. } => {
-            Reply::Done(String::new())
+            Reply::Done("the candidate is changed".into())
         }
-        Request::Rollback { number } => Reply::Done(format!("the candidate is revision {number}")),
+        Request::Rollback { .. } => Reply::Done("the candidate is changed".into()),
         Request::ShowCandidate { path } if path.is_empty() => lines(CANDIDATE),
         Request::ShowCandidate { .. } => lines("scheduler = \"maglev\""),
         Request::Compare => lines("+ set pool.web.server.s3.address = \"10.0.0.13\""),
@@ -181,7 +183,19 @@ fn configure(request: Request) -> Reply {
     }
 }
 
-const CANDIDATE: &str = "[cluster]\nname = \"edge\"\n\n[pool.web]\nscheduler = \"maglev\"\n";
+const CANDIDATE: &str = "\
+[cluster]
+name = \"edge\"
+
+[network.inside]
+prefixes = [\"10.0.0.0/24\"]
+
+[pool.web]
+scheduler = \"maglev\"
+
+[pool.web.server.s1]
+address = \"10.0.0.11\"
+";
 
 fn lines(text: &str) -> Reply {
     Reply::Lines(text.lines().map(str::to_string).collect())
