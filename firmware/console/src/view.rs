@@ -302,7 +302,7 @@ fn neighbor(neighbor: status::Neighbor) -> Vec<Cell> {
 }
 
 const REVISIONS: &[Column] = &[
-    shown("rollback"),
+    shown("ago"),
     shown("revision"),
     shown("at"),
     shown("user"),
@@ -321,7 +321,7 @@ fn revision((commits_ago, revision): (usize, status::Revision)) -> Vec<Cell> {
         revision.face.map_or(Cell::Nothing, Cell::text),
         Cell::Number(revision.changes.into()),
         Cell::Flag(revision.confirmed),
-        Cell::Text(revision.comment),
+        if revision.comment.is_empty() { Cell::Nothing } else { Cell::Text(revision.comment) },
     ]
 }
 
@@ -352,7 +352,9 @@ fn committed(revision: u32, saved: bool, confirm_by: Option<Instant>) -> String 
     }
     if let Some(at) = confirm_by {
         let seconds = at.as_millis() / 1_000;
-        text.push_str(&alloc::format!("; it returns at {seconds} s unless confirmed"));
+        text.push_str(&alloc::format!(
+            "; unless commit confirm comes before {seconds} s of uptime, the box returns"
+        ));
     }
     text
 }

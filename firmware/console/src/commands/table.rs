@@ -144,8 +144,8 @@ pub static COMMANDS: &[Command] = &[
     show(
         "show revisions",
         "earlier configurations: who, when, from where, why",
-        "One row for each configuration that was in force, the newest first. The first column is \
-         what rollback takes; changes are the keys that differ from the one before.",
+        "One row for each configuration that was in force, the newest first. Rollback takes \
+         how many commits ago it was; changes are the keys that differ from the one before.",
         Topic::Revisions,
     ),
     show(
