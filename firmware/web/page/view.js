@@ -46,7 +46,7 @@ function figure(id, number, unit) {
 // Columns: head, how a row shows it, and what kind it is.
 const state = (tone, word) => ({ tone, word });
 const health = (server) => {
-  if (server.state !== "enabled") return state("warn", server.state);
+  if (server.state !== "up") return state("warn", server.state);
   if (server.health === "up") return state("good", "up");
   return server.health === "down" ? state("bad", "down") : state("", server.health);
 };

@@ -40,7 +40,7 @@ pub async fn drive(
 ) {
     let wake = ends.wake.clone();
     let bell = watched(wake.fd()).ok();
-    places.mark_changed();
+    let mut first = true;
     loop {
         let now = clock::now();
         for worker in &mut ends.from_workers {
@@ -50,7 +50,7 @@ pub async fn drive(
                     network.with(|stack| stack.handle_packet(now, packet.network, &packet.bytes));
             }
         }
-        if places.has_changed().unwrap_or(false) {
+        if std::mem::take(&mut first) || places.has_changed().unwrap_or(false) {
             let attachments = places.borrow_and_update().attachments.clone();
             network.with(|stack| stack.reconfigure(now, attachments));
         }
