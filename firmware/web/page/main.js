@@ -32,7 +32,10 @@ function welcome(session) {
   leave();
   say("node", session.node ?? "");
   say("cluster", "");
-  say("fingerprint", session.fingerprint ?? "");
+  // Four lines of eight octets, as people compare them.
+  const octets = (session.fingerprint ?? "").split(":");
+  const lines = [0, 8, 16, 24].map((first) => octets.slice(first, first + 8).join(":"));
+  say("fingerprint", lines.join("\n"));
   byId("contact").hidden = true;
   byId("person").hidden = true;
   byId("overview").hidden = true;

@@ -104,15 +104,15 @@ const TABLES = {
   },
 };
 
-function cell(kind, label, heading) {
+function cell(kind, label) {
   const element = document.createElement(kind === "head" ? "th" : "td");
   if (kind === "head") {
-    element.scope = heading ? "col" : "row";
+    element.scope = "row";
     element.setAttribute("role", "rowheader");
   } else {
     element.setAttribute("role", "cell");
     element.dataset.label = label;
-    if (kind) element.className = kind === "address" ? "address wide" : kind;
+    element.className = { address: "address wide", state: "badge" }[kind] ?? kind ?? "note";
     if (kind === "state") element.append(document.createElement("span"));
   }
   return element;

@@ -1,8 +1,8 @@
 //! The live overview: one snapshot for everybody who looks, made only while somebody does.
 //!
-//! A snapshot is made every second, or less often when making it or sending it would cost more
-//! than its share: 1/20 of a core, [`limits::WEB_LIVE_OCTETS_PER_SECOND`] over all viewers. Whoever
-//! is slow skips snapshots; nothing is queued for anybody.
+//! A snapshot is made every second, or less often when making it takes more than a fifth of the
+//! time or sending it more than [`limits::WEB_LIVE_OCTETS_PER_SECOND`] over all viewers. Whoever is
+//! slow skips snapshots; nothing is queued for anybody.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,10 +23,10 @@ use crate::site::Site;
 
 /// Time between two snapshots.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// What making a snapshot may cost: this part of the time.
-const SHARE: u32 = 20;
-/// The longest time between two, whatever they cost.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The part of the time that making snapshots may take; most of it is waiting for the workers.
+const SHARE: u32 = 5;
+/// The longest time between two, whatever they take. The page takes five for silence.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// Where snapshots are given out.
 pub struct Broadcast {
@@ -116,13 +116,23 @@ impl Site {
 
     /// Asks for everything that is shown.
     async fn gather(&self) -> Option<Sample> {
-        let Ok(Reply::Ports(ports)) = self.look(Topic::Ports).await else { return None };
-        let Ok(Reply::Vips(vips)) = self.look(Topic::Vips).await else { return None };
-        let Ok(Reply::Services(services)) = self.look(Topic::Services).await else { return None };
-        let Ok(Reply::Servers(servers)) = self.look(Topic::Servers).await else { return None };
-        let Ok(Reply::Flows(flows)) = self.look(Topic::Flows).await else { return None };
-        let Ok(Reply::Version(version)) = self.look(Topic::Version).await else { return None };
-        let Ok(Reply::Log(mut log)) = self.look(Topic::Log).await else { return None };
+        // All at once: control measures for all of them at once, too.
+        let (ports, vips, services, servers, flows, version, log) = tokio::join!(
+            self.look(Topic::Ports),
+            self.look(Topic::Vips),
+            self.look(Topic::Services),
+            self.look(Topic::Servers),
+            self.look(Topic::Flows),
+            self.look(Topic::Version),
+            self.look(Topic::Log),
+        );
+        let (Ok(Reply::Ports(ports)), Ok(Reply::Vips(vips))) = (ports, vips) else { return None };
+        let Ok(Reply::Services(services)) = services else { return None };
+        let Ok(Reply::Servers(servers)) = servers else { return None };
+        let (Ok(Reply::Flows(flows)), Ok(Reply::Version(version))) = (flows, version) else {
+            return None;
+        };
+        let Ok(Reply::Log(mut log)) = log else { return None };
         let log = log.split_off(log.len().saturating_sub(limits::WEB_LOG_LINES));
         Some(Sample { at: self.now(), ports, vips, services, servers, flows, version, log })
     }
@@ -132,7 +142,7 @@ impl Site {
     }
 }
 
-/// How long to wait after a snapshot that took `cost` and sends so many octets.
+/// How long to wait after a snapshot that took `cost` to make and sends so many octets.
 fn pause(cost: Duration, octets: usize) -> Duration {
     let sending = Duration::from_secs(octets as u64) / limits::WEB_LIVE_OCTETS_PER_SECOND;
     INTERVAL.saturating_sub(cost).max(cost * (SHARE - 1)).max(sending).min(LONGEST)
@@ -229,4 +239,24 @@ fn rows<'s, T, const N: usize>(
         fact
     });
     shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_become_rarer_when_they_cost_more() {
+        let ms = Duration::from_millis;
+        let octets = limits::WEB_LIVE_OCTETS_PER_SECOND as usize;
+        for (cost, octets, expected) in [
+            (ms(0), 0, ms(1_000)),
+            (ms(30), 8_000 * 50, ms(970)),
+            (ms(400), 0, ms(1_600)),
+            (ms(10), octets * 2, ms(2_000)),
+            (ms(5_000), octets * 100, LONGEST),
+        ] {
+            assert_eq!(pause(cost, octets), expected, "{cost:?} {octets}");
+        }
+    }
 }
