@@ -74,8 +74,9 @@ impl Lab {
         let config = Config::parse(CONFIG).expect("a legal document");
         let plan = Plan::new(config.clone(), "n1", SEED).expect("n1 is a node of it");
         let attached = [OUTSIDE, INSIDE].map(|mac| Attached { mac, mtu: 1_500, up: true });
-        let capacity =
-            Capacity { flows, services: config.services.len(), servers: plan.members().len() };
+        // Some more, for what a test adds.
+        let (services, servers) = (config.services.len() + 16, plan.members().len() + 16);
+        let capacity = Capacity { flows, services, servers };
         let mut neighbors = BTreeMap::new();
         for (port, address) in plan.next_hops() {
             let mac = if port == Port::Outside.id() { ROUTER } else { mac_of(address) };
@@ -262,10 +263,12 @@ impl Lab {
         match verdict {
             Verdict::Forward { service: None, server: None } => "transit".into(),
             Verdict::Forward { service, server } => {
-                let service = service.expect("both or none").index();
-                let (_, server) =
-                    self.plan.server(server.expect("both or none")).expect("a server");
-                format!("forward {}/{}", self.config.services[service].name, server.name)
+                let service = self.config.services.get(service.expect("both or none").index());
+                let server = self.plan.server(server.expect("both or none"));
+                // What a test adds has no name here.
+                let service = service.map_or("?", |service| service.name.as_str());
+                let server = server.map_or("?", |(_, server)| server.name.as_str());
+                format!("forward {service}/{server}")
             }
             Verdict::Answer => "answer".into(),
             Verdict::Own(OwnTarget::Probes) => "own probes".into(),

@@ -19,6 +19,7 @@ mod nat;
 mod neighbors;
 mod not_ours;
 mod offload;
+mod reconfigure;
 mod refusals;
 mod servers;
 mod tracking;

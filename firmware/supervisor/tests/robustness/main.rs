@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a helper of a test fails the test")]
 
 mod bulk;
+mod configuration;
 mod console;
 mod documents;
 mod floods;

@@ -1,0 +1,167 @@
+//! The configuration changes while connections run: none of them notices.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::lab::{Lab, drain, open_console, read_until};
+use crate::traffic::{self, Echo};
+
+/// Connections that are open all the time.
+const CONNECTIONS: usize = 1_000;
+
+/// A person at the console who changes the configuration.
+struct Person(File);
+
+impl Person {
+    fn at(lab: &Lab) -> Self {
+        let mut console = open_console(&lab.path("console"));
+        console.write_all(b"\x03\x15\r").expect("it takes a key");
+        read_until(&mut console, "n1> ");
+        Self(console)
+    }
+
+    /// Types a line, and gives what is said until the prompt that ends so.
+    fn types(&mut self, line: &str, prompt: &str) -> String {
+        drain(&mut self.0);
+        self.0.write_all(format!("{line}\r").as_bytes()).expect("it takes a line");
+        read_until(&mut self.0, "\n");
+        read_until(&mut self.0, prompt)
+    }
+
+    /// Changes the candidate by some lines, and commits it.
+    fn commits(&mut self, lines: &[&str], commit: &str) {
+        self.types("configure", "n1# ");
+        for line in lines {
+            let said = self.types(line, "n1# ");
+            assert!(said.contains("the candidate is changed"), "{line}: {said}");
+        }
+        let said = self.types(commit, "n1# ");
+        assert!(said.contains("revision"), "{commit}: {said}");
+        self.types("exit", "n1> ");
+    }
+}
+
+/// Ends what goes on meanwhile, however a test ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How many flows a server has now.
+fn flows(lab: &Lab, server: &str) -> u64 {
+    let servers = lab.show("servers");
+    let rows = servers.as_array().expect("a table").iter();
+    let mut of = rows.filter(|row| row["pool"] == "web" && row["server"] == server);
+    of.next().and_then(|row| row["flows"].as_u64()).unwrap_or_else(|| panic!("{server}: {servers}"))
+}
+
+#[test]
+fn a_thousand_connections_outlive_every_kind_of_commit() {
+    let Some(mut lab) = Lab::new("a_thousand_connections") else { return };
+    lab.server.ip("address add 10.0.0.14/24 dev eth0");
+    lab.server.ip("address add 10.0.0.15/24 dev eth0");
+    let vips = traffic::VIPS;
+    let open = || (0..CONNECTIONS).map(|number| Echo::open(vips[number % 2])).collect();
+    let mut echoes: Vec<Echo> = lab.client.run(open);
+    let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        // New connections all the time; one that breaks ends the test.
+        let meanwhile = scope.spawn(|| {
+            lab.client.run(|| {
+                while !over.load(Ordering::Relaxed) {
+                    traffic::download(vips[0], 10_000);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        });
+        let over = Over(&over);
+        let mut person = Person::at(&lab);
+        let mut round = |what: &str| {
+            let before = done.load(Ordering::Relaxed);
+            lab.client.run(|| echoes.iter_mut().for_each(Echo::round));
+            lab.wait_until(&format!("new connections after {what}"), || {
+                done.load(Ordering::Relaxed) > before
+            });
+        };
+        round("nothing");
+        let server = |name: &str| format!("set pool.web.server.s{name}.address 10.0.0.{name}");
+        let port = |name: &str| format!("set pool.web.server.s{name}.port 8080");
+        person.commits(&[&server("14"), &port("14")], "commit comment more room");
+        round("a new server");
+        lab.wait_until("flows of the new server", || flows(&lab, "s14") > 0);
+        person.commits(&["delete pool.web.server.s12"], "commit");
+        round("a removed server");
+        // The number of the removed one is still its own.
+        person.commits(&[&server("15"), &port("15")], "commit");
+        round("a server after that");
+        person.commits(&["set pool.web.server.s13.state draining"], "commit");
+        round("a drained server");
+        person.commits(&["set pool.web.server.s11.weight 5"], "commit");
+        round("another weight");
+        let said = person.types("drain server web s11", "n1> ");
+        assert!(said.contains("no new flows"), "{said}");
+        round("a server drained for now");
+        let added = [
+            "set vip.also.network outside",
+            "set vip.also.address 192.0.2.81",
+            "set service.also.vip also",
+            "set service.also.protocol tcp",
+            "set service.also.ports 80",
+            "set service.also.pool web",
+        ];
+        person.commits(&added, "commit");
+        round("a new VIP and service");
+        let at_the_new = || traffic::download("192.0.2.81", 10_000);
+        lab.client.run(at_the_new);
+        drop(over);
+        meanwhile.join().expect("no new connection broke");
+    });
+    lab.client.run(|| echoes.iter_mut().for_each(Echo::round));
+    assert_eq!(lab.show("revisions").as_array().map(Vec::len), Some(7));
+    lab.assert_sound();
+}
+
+#[test]
+fn a_commit_that_nobody_confirms_returns_when_its_session_ends() {
+    let Some(mut lab) = Lab::new("a_commit_that_nobody_confirms") else { return };
+    let mut echo = lab.client.run(|| Echo::open(traffic::VIPS[0]));
+    let reachable = || {
+        lab.client.run(|| {
+            let address = "192.0.2.80:80".parse().expect("an address");
+            TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).is_ok()
+        })
+    };
+    assert!(reachable());
+    let mut person = Person::at(&lab);
+    let gone = ["delete service.web", "delete service.echo", "delete vip.www"];
+    person.commits(&gone, "commit confirmed 5");
+    lab.wait_until("the end of the service", || !reachable());
+    person.0.write_all(b"exit\r").expect("it takes a line");
+    lab.wait_for_log("config: returned from revision 2 by revision 3: its session ended");
+    lab.wait_until("the service", reachable);
+    lab.client.run(|| echo.round());
+    lab.assert_sound();
+}
+
+#[test]
+fn a_wrong_candidate_is_refused_with_every_problem_and_changes_nothing() {
+    let Some(mut lab) = Lab::new("a_wrong_candidate") else { return };
+    let mut person = Person::at(&lab);
+    let before = lab.show("config");
+    person.types("configure", "n1# ");
+    person.types("delete vip.www", "n1# ");
+    let said = person.types("commit", "n1# ");
+    for service in ["service.echo.vip", "service.web.vip"] {
+        assert!(said.contains(service), "{said}");
+    }
+    let said = person.types("compare", "n1# ");
+    assert!(said.contains("- set vip.www.address"), "{said}");
+    person.types("exit discard", "n1> ");
+    assert_eq!(lab.show("config"), before);
+    lab.assert_sound();
+}
