@@ -224,6 +224,12 @@ function events(lines, at) {
   while (list.children.length > items.length) list.lastChild.remove();
 }
 
+function share(name, part, all, bad) {
+  const bar = byId(`${name}-share`);
+  bar.dataset.tone = bad ? "bad" : "";
+  bar.firstElementChild.setAttribute("width", all ? ((part / all) * 100).toFixed(2) : "0");
+}
+
 const sum = (rows, name) => {
   const known = rows.map((row) => row[name]).filter((value) => value !== null && value !== undefined);
   return known.length ? known.reduce((total, value) => total + value, 0) : null;
@@ -247,14 +253,11 @@ export function show(snapshot) {
 
   figure("flows", count(flows.flows), "");
   say("flows-note", `of ${count(flows.capacity)} that fit`);
-  byId("flows-meter").value = flows.capacity ? flows.flows / flows.capacity : 0;
+  share("flows", flows.flows, flows.capacity, flows.flows > 0.9 * flows.capacity);
   figure("servers", count(counts.servers_up), `of ${count(counts.servers)} up`);
   const down = counts.servers - counts.servers_up;
   say("servers-note", `${counts.services_usable} of ${counts.services} services can be used`);
-  const share = byId("servers-meter");
-  share.low = 1;
-  share.optimum = 1;
-  share.value = counts.servers ? counts.servers_up / counts.servers : 1;
+  share("servers", counts.servers_up, counts.servers, down > 0);
   // Only what somebody would want to be told.
   if (before !== null && before !== down) {
     say("announce", down === 0 ? "All servers are up." : `${down} of ${counts.servers} servers are down.`);
