@@ -221,7 +221,10 @@ proptest! {
     }
 
     #[test]
-    fn a_key_that_is_set_is_got_and_deleted_again(weight in 0..=1000_u16, name in "[a-z][a-z0-9.-]{0,9}") {
+    fn a_key_that_is_set_is_got_and_deleted_again(
+        weight in 0..=1000_u16,
+        name in "[a-z][a-z0-9.-]{0,9}",
+    ) {
         let path = alloc::format!("pool.web.server.\"{name}\".weight");
         let mut document = example();
         let known = document.get(&alloc::format!("pool.web.server.\"{name}\"")).is_some();
