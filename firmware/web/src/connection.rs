@@ -48,6 +48,18 @@ impl Site {
         let io = Patient::new(io, limits::WEB_PATIENCE);
         let greeting = timeout(limits::WEB_HEAD_TIME, identity.acceptor.accept(io));
         let Ok(Ok(stream)) = greeting.await else { return };
+        self.converse(stream, remote, &standing).await;
+    }
+
+    /// HTTP on a stream that is private already.
+    pub(crate) async fn converse<IO>(
+        self: Arc<Self>,
+        io: IO,
+        remote: SocketAddr,
+        standing: &Standing,
+    ) where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let answer = |request| {
             let (site, standing) = (self.clone(), standing.clone());
             async move { Ok::<_, Infallible>(site.answer(request, remote.ip(), &standing).await) }
@@ -59,7 +71,7 @@ impl Site {
             .max_buf_size(limits::WEB_HEAD_OCTETS)
             // The box may not know what time it is (RFC 9110 §6.6.1).
             .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service_fn(answer));
+            .serve_connection(TokioIo::new(io), service_fn(answer));
         // An error says what the other end did to it; there is nobody to tell.
         let _ = connection.await;
     }

@@ -37,6 +37,8 @@ mod secret;
 mod session;
 mod sign_in;
 mod site;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use connection::Standing;
