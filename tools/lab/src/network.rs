@@ -55,7 +55,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Settings of every namespace. Duplicate address detection would keep addresses from being used
 /// for a second, router advertisements come from nobody, and reverse path filters would hide what
-/// a wrong source address does.
+/// a wrong source address does. The cable of an emulated machine is a datagram socket, which holds
+/// ten frames unless it is told to hold more.
 const SETTINGS: &str = r"
 set -e
 cd /proc/sys/net
@@ -67,6 +68,7 @@ for which in all default; do
         echo 0 > ipv6/conf/$which/router_solicitations
     fi
 done
+if [ -e unix/max_dgram_qlen ]; then echo 4096 > unix/max_dgram_qlen; fi
 ip link set lo up
 ";
 

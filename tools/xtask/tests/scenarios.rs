@@ -1,5 +1,5 @@
 //! Scenario files, played as a person would play them. The rest of `tools/lab/scenarios` is played
-//! by hand; each of them passes on both substrates.
+//! by hand.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -11,8 +11,8 @@ use crate::{LabError, clock};
 use base::{Gso, Instant, Offload};
 use netio::{BURST, Memory, PortOptions, Receiver, Transmitter};
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::SocketError;
+use nix::sys::socket::sockopt::{SndBufForce, SocketError};
+use nix::sys::socket::{getsockopt, setsockopt};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use packet::{Body, checksum, headers, segment};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub const READY: &str = "switch: ready";
 const CAPTURES: usize = 8;
 /// The largest frame from a guest, and the largest that one gets.
 const GUEST_FRAME: usize = 68 * 1024;
+/// Octets that may wait for a guest.
+const GUEST_BUFFER: usize = 8 << 20;
 /// Memory for what a port has received: a switch has many ports, and few frames wait.
 const MEMORY: Memory =
     Memory { block_size: 1 << 18, blocks: 8, large_frames: 8, receive_buffer: 16 << 20 };
@@ -291,6 +293,8 @@ fn open_cable(cable: &Cable) -> Result<(Entrance, Exit), LabError> {
         }
         Cable::Datagrams { local, remote } => {
             let socket = bind(local)?;
+            setsockopt(&socket, SndBufForce, &GUEST_BUFFER)
+                .map_err(|errno| LabError::file(local)(errno.into()))?;
             let exit = socket.try_clone().map_err(LabError::file(local))?;
             let exit = Exit::Datagrams { socket: exit, to: remote.clone() };
             Ok((Entrance::Datagrams(socket), exit))
