@@ -1,5 +1,6 @@
 //! The real image, booted: from power-on to traffic and out again, seen from outside only.
 
+mod console;
 mod scene;
 
 use std::io;

@@ -17,7 +17,7 @@ use qemu_tests::{Accelerator, Guest, Host, Limit, Machine, Port, Turn, Wire};
 const BOARD: &str = "qemu-x86_64";
 
 /// What the appliance is told to be.
-const CLUSTER: &str = include_str!("cluster.toml");
+pub const CLUSTER: &str = include_str!("cluster.toml");
 const NODE: &str = "name = \"n1\"\n";
 
 /// Three hosts, wired once the appliance has been booted.
