@@ -204,3 +204,96 @@ fn broken(end: End) -> io::Error {
 fn gone() -> io::Error {
     io::ErrorKind::NotConnected.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::NetworkId;
+    use hoststack::Attachment;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A host with one address on a network that both have.
+    fn host(address: &str, seed: u64) -> Network {
+        let place = Attachment {
+            network: NetworkId(0),
+            addresses: vec![address.parse().unwrap()],
+            gateways: Vec::new(),
+            mtu: 1_500,
+        };
+        Network::new(HostStack::new(clock::now(), vec![place], 49_152..=60_999, seed))
+    }
+
+    /// Carries packets between two hosts for ever, as their driving tasks do.
+    async fn wire(hosts: [Network; 2]) {
+        let mut buffer = [0; 2_048];
+        loop {
+            for (from, to) in [(0, 1), (1, 0)] {
+                hosts[from].with(|stack| stack.handle_timeout(clock::now()));
+                while let Some((network, length)) =
+                    hosts[from].with(|stack| stack.poll_transmit(clock::now(), &mut buffer))
+                {
+                    let packet = &buffer[..length];
+                    hosts[to]
+                        .with(|stack| stack.handle_packet(clock::now(), network, packet))
+                        .unwrap();
+                }
+            }
+            hosts.iter().for_each(Network::tell);
+            tokio::select! {
+                () = hosts[0].stirred() => {}
+                () = hosts[1].stirred() => {}
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
+        }
+    }
+
+    /// Two hosts, and a connection of the first to a port of the second.
+    async fn pair() -> (Stream, Stream, [Network; 2]) {
+        let hosts = [host("192.0.2.1/24", 1), host("192.0.2.2/24", 2)];
+        tokio::spawn(wire(hosts.clone()));
+        hosts[1].listen(443).unwrap();
+        let remote = "192.0.2.2:443".parse().unwrap();
+        let connection = hosts[0].with(|stack| stack.connect(clock::now(), remote)).unwrap();
+        hosts[0].stir();
+        let (far, local, _) = hosts[1].accept(443).await;
+        assert_eq!(local, remote);
+        (Stream { network: hosts[0].clone(), connection }, far, hosts)
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let patience = Duration::from_secs(60);
+        runtime.block_on(async { tokio::time::timeout(patience, test).await }).unwrap();
+    }
+
+    #[test]
+    fn more_than_the_buffers_hold_arrives_whole_and_then_ends() {
+        run(async {
+            let (mut near, mut far, _) = pair().await;
+            let data: Vec<u8> = (0..200_000_u32).map(|index| (index % 251) as u8).collect();
+            let expected = data.clone();
+            let send = async {
+                near.write_all(&data).await.unwrap();
+                near.shutdown().await.unwrap();
+            };
+            let mut received = Vec::new();
+            let ((), length) = tokio::join!(send, far.read_to_end(&mut received));
+            assert_eq!(length.unwrap(), expected.len());
+            assert!(received == expected);
+        });
+    }
+
+    #[test]
+    fn a_stream_that_is_dropped_with_something_unread_is_reset() {
+        run(async {
+            let (mut near, far, hosts) = pair().await;
+            near.write_all(b"unread").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(far);
+            let error = near.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            assert!(hosts[1].lock().waiting.is_empty());
+        });
+    }
+}

@@ -38,8 +38,6 @@ impl Session {
 pub struct Sessions {
     all: BTreeMap<Hash, Session>,
     next: u64,
-    /// Numbers that are over, for those who must hear of it.
-    ended: Vec<u64>,
 }
 
 impl Sessions {
@@ -61,9 +59,7 @@ impl Sessions {
             since: now,
             used: now,
         };
-        if let Some(replaced) = self.all.insert(key, session) {
-            self.ended.push(replaced.number);
-        }
+        self.all.insert(key, session);
     }
 
     /// The session that somebody shows the key of, who counts as heard from.
@@ -83,38 +79,16 @@ impl Sessions {
 
     /// Ends one.
     pub fn end(&mut self, key: &Hash) {
-        self.ended.extend(self.all.remove(key).map(|session| session.number));
+        self.all.remove(key);
     }
 
     /// Ends those of a user.
     pub fn end_user(&mut self, user: &str) {
-        let ended = &mut self.ended;
-        self.all.retain(|_, session| {
-            let stays = session.user != user;
-            if !stays {
-                ended.push(session.number);
-            }
-            stays
-        });
-    }
-
-    /// The numbers of sessions that ended since the last call.
-    pub fn take_ended(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.ended)
+        self.all.retain(|_, session| session.user != user);
     }
 
     fn sweep(&mut self, now: Instant) {
-        let ended = &mut self.ended;
-        self.all.retain(|_, session| {
-            let over = session.is_over(now);
-            if over {
-                ended.push(session.number);
-            }
-            !over
-        });
-        // Nobody asked for so long: what nobody heard of is not worth keeping.
-        let surplus = ended.len().saturating_sub(limits::WEB_SESSIONS);
-        ended.drain(..surplus);
+        self.all.retain(|_, session| !session.is_over(now));
     }
 }
 
@@ -150,7 +124,6 @@ mod tests {
         assert!(sessions.find(at(idle - 1), &key(1)).is_some());
         assert!(sessions.find(at(2 * idle - 2), &key(1)).is_some());
         assert_eq!(sessions.find(at(3 * idle - 2), &key(1)), None);
-        assert_eq!(sessions.take_ended(), [FIRST + 1]);
     }
 
     #[test]
@@ -188,6 +161,5 @@ mod tests {
         assert_eq!(sessions.find(at(1), &key(1)), None);
         assert_eq!(sessions.find(at(1), &key(3)), None);
         assert_eq!(sessions.find(at(1), &key(2)).map(|session| session.user).unwrap(), "bob");
-        assert_eq!(sessions.take_ended(), [FIRST + 1, FIRST + 3]);
     }
 }

@@ -59,11 +59,6 @@ impl Site {
         users.clone_into(&mut known);
     }
 
-    /// The sessions that ended since the last call, by number.
-    pub fn take_ended(&self) -> Vec<u64> {
-        self.sessions().take_ended()
-    }
-
     /// Whether anybody can sign in.
     pub(crate) fn has_users(&self) -> bool {
         !lock(&self.users).is_empty()
