@@ -126,7 +126,8 @@ impl<'a> Play<'a> {
     fn web(&self, web: &file::Web) -> Outcome {
         let service = self.service(web.service.as_deref())?;
         let host = self.namespace(&web.from)?;
-        let spread = traffic::web(&host, &format!("http://{service}/"), web.requests);
+        let (url, seconds) = (format!("http://{service}/"), web.patience.0.as_secs_f64());
+        let spread = traffic::web_within(&host, &url, web.requests, &seconds.to_string());
         let Spread { answers, failures } = &spread;
         let enough = web.failed_at_most.is_none_or(|most| *failures <= most);
         let right = web.servers.is_none_or(|servers| answers.len() == servers);

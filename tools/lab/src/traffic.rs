@@ -49,9 +49,14 @@ impl fmt::Display for Spread {
 
 /// Asks a web service `count` times, each on a connection of its own.
 pub fn web(namespace: &str, url: &str, count: usize) -> Spread {
+    web_within(namespace, url, count, PATIENCE)
+}
+
+/// As [`web`], with so many seconds for each answer.
+pub fn web_within(namespace: &str, url: &str, count: usize, seconds: &str) -> Spread {
     let mut spread = Spread::default();
     for _ in 0..count {
-        spread.add(get(namespace, url));
+        spread.add(get_within(namespace, url, seconds));
     }
     spread
 }
@@ -77,7 +82,12 @@ pub fn echo(namespace: &str, service: SocketAddr, count: usize) -> Spread {
 
 /// The body a web service gives, without the final line end; nothing where it gave none.
 pub fn get(namespace: &str, url: &str) -> Option<String> {
-    let arguments = ["--silent", "--fail", "--max-time", PATIENCE, url];
+    get_within(namespace, url, PATIENCE)
+}
+
+/// As [`get`], with so many seconds for the answer.
+fn get_within(namespace: &str, url: &str, seconds: &str) -> Option<String> {
+    let arguments = ["--silent", "--fail", "--max-time", seconds, url];
     let body = run_in(namespace, "curl", &arguments).ok()?;
     let body = body.trim_end();
     (!body.is_empty()).then(|| body.to_owned())

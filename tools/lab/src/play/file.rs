@@ -123,6 +123,9 @@ pub struct Web {
     pub service: Option<String>,
     /// How many may stay without an answer.
     pub failed_at_most: Option<usize>,
+    /// How long each waits for its answer. Generous: a busy machine stalls.
+    #[serde(default = "ten_seconds")]
+    pub patience: Time,
     /// How many servers answer.
     pub servers: Option<usize>,
     /// Servers that do not answer.
