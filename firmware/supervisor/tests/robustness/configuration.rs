@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::lab::{Lab, drain, open_console, read_until};
+use crate::lab::{CLUSTER, Lab, drain, open_console, read_until, wake};
 use crate::traffic::{self, Echo};
 
 /// Connections that are open all the time.
@@ -17,8 +17,7 @@ struct Person(File);
 impl Person {
     fn at(lab: &Lab) -> Self {
         let mut console = open_console(&lab.path("console"));
-        console.write_all(b"\x03\x15\r").expect("it takes a key");
-        read_until(&mut console, "n1> ");
+        wake(&mut console);
         Self(console)
     }
 
@@ -61,7 +60,13 @@ fn flows(lab: &Lab, server: &str) -> u64 {
 
 #[test]
 fn a_thousand_connections_outlive_every_kind_of_commit() {
-    let Some(mut lab) = Lab::new("a_thousand_connections") else { return };
+    // Checks that let a busy machine take its time: the failure of a server would end connections.
+    let patient = CLUSTER.replace("\"200ms\"", "\"5s\"\ntimeout = \"5s\"");
+    let lab = Lab::wired("a_thousand_connections", &patient, "name = \"n1\"\n");
+    let Some(mut lab) = lab else { return };
+    lab.start();
+    lab.wait_for_log("boot: serving");
+    lab.wait_until("a whole round trip", || lab.echoes());
     lab.server.ip("address add 10.0.0.14/24 dev eth0");
     lab.server.ip("address add 10.0.0.15/24 dev eth0");
     let vips = traffic::VIPS;

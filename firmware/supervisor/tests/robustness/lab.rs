@@ -182,10 +182,7 @@ impl Lab {
     /// Types a line and gives what follows, up to the next prompt.
     pub fn type_in(&self, line: &str) -> String {
         let mut console = open_console(&self.path("console"));
-        // Whatever was typed and shown before is done with when the prompt comes.
-        console.write_all(b"\x03\x15\r").expect("it takes a key");
-        read_until(&mut console, "n1> ");
-        drain(&mut console);
+        wake(&mut console);
         console.write_all(line.as_bytes()).expect("it takes a line");
         read_until(&mut console, "\n");
         read_until(&mut console, "n1> ")
@@ -211,6 +208,25 @@ pub fn open_console(path: &Path) -> File {
     let flags = nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK;
     let console = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
     console.expect("the console is there")
+}
+
+/// Presses Ctrl-C and Enter until there is a prompt and nothing else: whatever was typed and shown
+/// before is done with then.
+pub fn wake(console: &mut File) {
+    let end = now() + SOON;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"n1> ") {
+        let shown = String::from_utf8_lossy(&seen);
+        assert!(now() < end, "no prompt comes, but {shown:?}");
+        // What it does not take now it takes the next time.
+        let _ = console.write(b"\x03\x15\r");
+        seen.clear();
+        let mut chunk = [0; 4096];
+        while wait_readable(console, 300) {
+            let Ok(length @ 1..) = console.read(&mut chunk) else { break };
+            seen.extend_from_slice(&chunk[..length]);
+        }
+    }
 }
 
 /// Reads until a text has come. The text is not part of the answer.
