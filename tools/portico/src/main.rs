@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod password;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ enum Verb {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Ask for a password and print its hash, as the line for `[user.NAME]` of a document.
+    Password,
     /// Print a manual in Markdown.
     Manual {
         /// Which one.
@@ -51,6 +54,13 @@ fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let result = match Arguments::parse().verb {
         Verb::Check { node, files } => check::files(&mut out, &files, node),
+        Verb::Password => match password::line() {
+            Ok(line) => writeln!(out, "{line}").map(|()| true),
+            Err(problem) => {
+                eprintln!("portico: {problem}");
+                return ExitCode::FAILURE;
+            }
+        },
         Verb::Manual { which } => {
             let text = match which {
                 Manual::Console => console::manual(),
