@@ -112,6 +112,20 @@ fn a_port_that_nobody_listens_on_refuses() {
 }
 
 #[test]
+fn a_port_is_listened_on_where_it_is_confined_to_and_refuses_elsewhere() {
+    let mut wire = Wire::new(no_loss());
+    wire.hosts[1].listen(443).expect("a free port");
+    wire.hosts[1].confine(443, &[]);
+    let now = wire.now;
+    let refused = wire.hosts[0].connect(now, address(V4[1], 443)).expect("a route");
+    wire.run(ms(1_000));
+    let end = Some(ConnectionState::Ended(End::Refused));
+    assert_eq!(wire.hosts[0].state(refused), end);
+    wire.hosts[1].confine(443, &[OUTSIDE]);
+    wire.open(address(V4[1], 443));
+}
+
+#[test]
 fn a_host_that_does_not_answer_times_out() {
     let mut wire = Wire::new(Box::new(|_, _| true));
     let client = wire.hosts[0].connect(wire.now, address(V4[1], 80)).unwrap();
