@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::lab::{CLUSTER, Lab, drain, open_console, read_until, wake};
+use crate::lab::{CLUSTER, Lab, drain, open_console, pause, read_until, wake};
 use crate::traffic::{self, Echo};
 
 /// Connections that are open all the time.
@@ -80,6 +81,8 @@ fn a_thousand_connections_outlive_every_kind_of_commit() {
                 while !over.load(Ordering::Relaxed) {
                     traffic::download(vips[0], 10_000);
                     done.fetch_add(1, Ordering::Relaxed);
+                    // Not more than the client has ports for until the closed ones are forgotten.
+                    pause(Duration::from_millis(5));
                 }
             });
         });
@@ -136,7 +139,7 @@ fn a_commit_that_nobody_confirms_returns_when_its_session_ends() {
     let reachable = || {
         lab.client.run(|| {
             let address = "192.0.2.80:80".parse().expect("an address");
-            TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).is_ok()
+            TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_ok()
         })
     };
     assert!(reachable());
