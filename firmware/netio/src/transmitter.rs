@@ -1,13 +1,14 @@
 //! Sending: a burst in one system call, straight from the memory where the frames lie.
 //!
-//! A frame goes past the queueing disciplines to the driver. What can go wrong with it is
+//! A frame goes past the queueing disciplines to the driver; only one that is to be cut into
+//! segments takes the kernel's way, which cuts it where the driver cannot. What can go wrong is
 //! counted, not raised: the peer retransmits, and the link's state is told elsewhere
 //! ([`crate::LinkMonitor`]).
 
 use std::io;
 use std::os::fd::AsFd;
 
-use base::Offload;
+use base::{Gso, Offload};
 use packet::headers::ETHERNET_LENGTH;
 use packet::virtio;
 
@@ -49,7 +50,11 @@ pub struct Sent {
 /// Sends frames through one port.
 #[derive(Debug)]
 pub struct Transmitter {
-    socket: PacketSocket,
+    /// Straight to the driver.
+    direct: PacketSocket,
+    /// By the kernel's queue, which cuts segments for a driver that cannot: on the direct way such
+    /// frames are dropped (Linux `__dev_direct_xmit`).
+    queued: PacketSocket,
     tag: Option<[u8; 4]>,
     messages: Messages,
     headers: Box<[[u8; virtio::HEADER_LENGTH]; BURST]>,
@@ -63,22 +68,15 @@ impl Transmitter {
     }
 
     pub(crate) fn bound(name: &str, index: u32, vlan: Option<u16>) -> Result<Self, OpenError> {
-        let failed = |step| refused(name, step);
-        let socket = PacketSocket::new().map_err(failed("creating a packet socket"))?;
-        socket
-            .set_packet_option(libc::PACKET_VNET_HDR, 1)
-            .map_err(failed("asking for offload headers"))?;
-        socket
+        let direct = socket(name, index)?;
+        direct
             .set_packet_option(libc::PACKET_QDISC_BYPASS, 1)
-            .map_err(failed("going past the queueing discipline"))?;
-        socket
-            .set_socket_option(libc::SO_SNDBUFFORCE, SEND_BUFFER)
-            .map_err(failed("setting the send buffer"))?;
-        socket.bind(index, false).map_err(failed("binding to the interface"))?;
+            .map_err(refused(name, "going past the queueing discipline"))?;
+        let queued = socket(name, index)?;
         let [high, low] = VLAN_PROTOCOL.to_be_bytes();
         let tag = vlan.map(u16::to_be_bytes).map(|[a, b]| [high, low, a, b]);
         let headers = Box::new([[0; virtio::HEADER_LENGTH]; BURST]);
-        Ok(Self { socket, tag, messages: Messages::new(), headers })
+        Ok(Self { direct, queued, tag, messages: Messages::new(), headers })
     }
 
     /// Sends frames in order, without their tag (the port's own is put in). Never blocks; a full
@@ -103,8 +101,13 @@ impl Transmitter {
         outcome
     }
 
-    /// One system call. An error is about the first frame.
+    /// One system call for the frames that go the way of the first. An error is about that one.
     fn offer(&mut self, frames: &[(&[u8], Offload)]) -> Result<usize, i32> {
+        let large = |(_, offload): &(&[u8], Offload)| offload.gso != Gso::None;
+        let first = frames.first().is_some_and(large);
+        let run = frames.iter().take_while(|frame| large(frame) == first).count();
+        let frames = &frames[..run];
+        let socket = if first { &self.queued } else { &self.direct };
         let tag = self.tag.as_ref().map(|tag| &tag[..]);
         for (header, (_, offload)) in self.headers.iter_mut().zip(frames) {
             *header = virtio::encode(&if tag.is_some() { moved(offload) } else { *offload });
@@ -120,8 +123,22 @@ impl Transmitter {
             };
             (&header[..], pieces)
         });
-        self.messages.send(self.socket.as_fd(), gathered).map_err(|error| errno_of(&error))
+        self.messages.send(socket.as_fd(), gathered).map_err(|error| errno_of(&error))
     }
+}
+
+/// A socket that sends by an interface and receives nothing.
+fn socket(name: &str, index: u32) -> Result<PacketSocket, OpenError> {
+    let failed = |step| refused(name, step);
+    let socket = PacketSocket::new().map_err(failed("creating a packet socket"))?;
+    socket
+        .set_packet_option(libc::PACKET_VNET_HDR, 1)
+        .map_err(failed("asking for offload headers"))?;
+    socket
+        .set_socket_option(libc::SO_SNDBUFFORCE, SEND_BUFFER)
+        .map_err(failed("setting the send buffer"))?;
+    socket.bind(index, false).map_err(failed("binding to the interface"))?;
+    Ok(socket)
 }
 
 impl Sent {

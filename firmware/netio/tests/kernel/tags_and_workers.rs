@@ -127,6 +127,41 @@ fn large_segments_cross_a_tagged_port_whole() {
     assert_eq!(receiver.statistics().truncated, 0);
 }
 
+/// As of a network card without segmentation: the kernel must cut, and may not drop.
+#[test]
+fn large_segments_leave_a_port_that_cannot_cut_in_pieces_and_in_order() {
+    if !is_root("large_segments_leave_a_port_that_cannot_cut_in_pieces_and_in_order") {
+        return;
+    }
+    let (near, far) = pair();
+    let off = ["-K", "near", "tso", "off", "gso", "off", "tx", "off"];
+    let done = near.run(|| std::process::Command::new("ethtool").args(off).output().unwrap());
+    assert!(done.status.success(), "{done:?}");
+    let mut transmitter = port(&near, "near", None).1;
+    let mut receiver = port(&far, "far", None).0;
+    let segment = tcp_segment(60_000);
+    let offload = Offload {
+        needs_checksum: true,
+        checksum_start: 34,
+        checksum_offset: 16,
+        gso: Gso::TcpV4,
+        gso_size: 1400,
+        header_length: 54,
+        ..Offload::NONE
+    };
+    let small = test_frame(1, 60);
+    let sent = transmitter.send(&[(&segment, offload), (&small, Offload::NONE)]);
+    assert_eq!(sent, Sent { sent: 2, ..Sent::default() });
+    let pieces = (segment.len() - 54).div_ceil(1400);
+    let tcp = |frame: &[u8]| frame.get(12..14) == Some(&[8, 0]) && frame.get(23) == Some(&6);
+    let seen = collect(&mut receiver, |frame| tcp(frame) || is_test(frame), pieces + 1);
+    assert_eq!(seen.len(), pieces + 1);
+    let cut: Vec<_> = seen.iter().filter(|(frame, _)| tcp(frame)).collect();
+    let payload: Vec<u8> = cut.iter().flat_map(|(frame, _)| frame[54..].to_vec()).collect();
+    assert!(payload == segment[54..], "{} octets of {}", payload.len(), segment.len() - 54);
+    assert!(cut.iter().all(|(frame, _)| frame.len() <= 54 + 1400));
+}
+
 /// A TCP segment far larger than any MTU, its checksum not finished.
 fn tcp_segment(data: usize) -> Vec<u8> {
     let mut frame = ipv4([198, 51, 100, 1], [192, 0, 2, 80], 6, 20 + data);
