@@ -142,12 +142,19 @@ impl ControlThread {
 
     fn hear_ports(&mut self, now: Instant, state: &mut State) {
         self.doors.handle(now);
+        let mut changed = false;
         while let Some(change) = self.doors.poll() {
             match change {
-                Change::Attached(port, attached) => self.control.handle_port(now, port, attached),
+                Change::Attached(port, attached) => {
+                    self.control.handle_port(now, port, attached);
+                    changed = true;
+                }
                 Change::Door(worker, change) => state.doors.push_back((worker, change)),
                 Change::Event(event) => self.journal.note(&event),
             }
+        }
+        if changed {
+            self.others.renew_probes(self.control.plan(), self.control.attached());
         }
         while let Some((worker, change)) = state.doors.pop_front() {
             let Some(ends) = self.workers.get_mut(worker) else { continue };
@@ -382,7 +389,7 @@ impl ControlThread {
         self.control.reconfigure(now, apply.config, apply.node, &state.measured)?;
         let plan = self.control.plan();
         self.doors.reconfigure(now, plan);
-        self.others.renew(plan);
+        self.others.renew(plan, self.control.attached());
         self.version.cluster.clone_from(&plan.config().cluster.name);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use base::NetworkId;
 use hoststack::Attachment;
 use netio::Wake;
-use node::Plan;
+use node::{Attached, Plan};
 
 use crate::faces::News;
 use crate::probes::{Renewal, targets};
@@ -23,9 +23,15 @@ pub struct Others {
 
 impl Others {
     /// Tells them all of another plan.
-    pub fn renew(&self, plan: &Plan) {
+    pub fn renew(&self, plan: &Plan, ports: &[Attached]) {
         self.faces.tell(plan.config(), attachments(plan));
-        let renewal = Renewal { targets: targets(plan), attachments: attachments(plan) };
+        self.renew_probes(plan, ports);
+    }
+
+    /// Tells the probes which servers can be asked: none is judged by a port that is down.
+    pub fn renew_probes(&self, plan: &Plan, ports: &[Attached]) {
+        let targets = targets(plan, ports);
+        let renewal = Renewal { targets, attachments: attachments(plan) };
         // A thread that died starts again with its end of the channel.
         let _ = self.probes.send(renewal);
         self.probes_wake.wake();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
+use base::PortId;
 use health::{Change, Outcome, Target};
 use hoststack::Attachment;
 use model::status::Cause;
 use netio::Wake;
-use node::Plan;
+use node::{Attached, Plan};
 use probe::Prober;
 
 use crate::clock;
@@ -38,18 +39,15 @@ pub struct Renewal {
 }
 
 impl Probes {
-    /// Checks the servers of a plan.
+    /// Checks nothing until control says what.
     pub fn new(
-        plan: &Plan,
         attachments: Vec<Attachment>,
         ends: StackEnds,
         control: (Sender<Verdict>, Arc<Wake>, Receiver<Renewal>),
         seed: u64,
     ) -> Self {
         let (verdicts, control, renewals) = control;
-        let now = clock::now();
-        let mut prober = Prober::new(now, attachments, seed);
-        prober.set_targets(now, targets(plan));
+        let prober = Prober::new(clock::now(), attachments, seed);
         Self { prober, ends, verdicts, control, renewals }
     }
 
@@ -97,10 +95,20 @@ impl Probes {
 }
 
 /// What is to be checked: the servers of pools with a check that the operator has not switched
-/// off.
-pub fn targets(plan: &Plan) -> Vec<Target> {
+/// off, and that a port leads to which is up.
+pub fn targets(plan: &Plan, ports: &[Attached]) -> Vec<Target> {
+    let up = |port: PortId| ports.get(port.index()).is_some_and(|port| port.up);
     let servers = plan.servers_in_order().into_iter().filter_map(|id| {
         let (_, server) = plan.server(id)?;
+        // One behind a gateway is asked by whatever port is up.
+        let network = plan.config().network_of(server.address);
+        let way = match network.and_then(|network| plan.port_of(network)) {
+            Some(port) => up(port),
+            None => (0..ports.len()).map(PortId::from).any(up),
+        };
+        if !way {
+            return None;
+        }
         let (check, port) = plan.probe(id)?;
         Some(Target {
             server: id,

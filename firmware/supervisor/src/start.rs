@@ -105,7 +105,7 @@ fn start(
     let (verdict_sender, verdicts) = channel();
     let (probes_wake, (renewer, renewals)) = (probes.wake.clone(), channel());
     let of_control = (verdict_sender, control_wake.clone(), renewals);
-    let mut prober = Probes::new(&plan, attachments(&plan), probes, of_control, rng.next());
+    let mut prober = Probes::new(attachments(&plan), probes, of_control, rng.next());
     let (asker, questions) = sync_channel(QUESTIONS);
     let now = clock::now();
     let version = version(place, &plan);

@@ -5,7 +5,7 @@
 //! ```
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -203,11 +203,20 @@ impl Drop for Lab {
     }
 }
 
-/// Opens the terminal of a supervisor.
+/// Opens the terminal of a supervisor, as soon as it has linked it.
 pub fn open_console(path: &Path) -> File {
     let flags = nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK;
-    let console = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
-    console.expect("the console is there")
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags);
+    let end = now() + SOON;
+    loop {
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && now() < end => {
+                pause(Duration::from_millis(50));
+            }
+            opened => return opened.expect("the console is there"),
+        }
+    }
 }
 
 /// Presses Ctrl-C and Enter until there is a prompt and nothing else: whatever was typed and shown
