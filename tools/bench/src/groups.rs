@@ -1,0 +1,39 @@
+//! The groups of rows, in the order in which they are measured.
+
+use crate::{BenchError, Options, Row};
+use std::fmt::Write;
+
+/// A kind of thing that is measured.
+#[derive(Debug)]
+pub struct Group {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it measures, in a line.
+    pub about: &'static str,
+    /// Measures it.
+    pub run: fn(&Options) -> Result<Vec<Row>, BenchError>,
+}
+
+/// Every group. A new one gets a line here and a section in docs/performance.md.
+pub const ALL: &[Group] = &[];
+
+/// The groups of those names, in the order of [`ALL`]; all of them where no name is given.
+///
+/// # Errors
+/// [`BenchError::NoSuchGroup`].
+pub fn choose(names: &[String]) -> Result<Vec<&'static Group>, BenchError> {
+    if let Some(name) = names.iter().find(|name| ALL.iter().all(|group| group.name != **name)) {
+        return Err(BenchError::NoSuchGroup { name: name.clone() });
+    }
+    let wanted = |group: &&Group| names.is_empty() || names.iter().any(|name| name == group.name);
+    Ok(ALL.iter().filter(wanted).collect())
+}
+
+/// The list of groups for the help.
+pub fn help() -> String {
+    ALL.iter().fold("Groups:".to_owned(), |mut text, group| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n  {:<16} {}", group.name, group.about);
+        text
+    })
+}
