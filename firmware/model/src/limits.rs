@@ -242,6 +242,15 @@ pub const LOG_LINE_OCTETS: usize = 512;
 /// Rows of one reply to an operator: above this the rest is counted.
 pub const REPLY_ROWS: usize = 65_536;
 
+// Captures from consoles.
+
+/// Octets that are kept of each captured frame: headers of every kind, and the beginning of what
+/// they carry.
+pub const CAPTURE_OCTETS: usize = 256;
+/// Captured frames on their way from one worker: 25,000 a second while they are fetched 50 times
+/// a second.
+pub const CAPTURE_RING: usize = 512;
+
 // The web face.
 
 /// Sessions at a time, of people and of programs. The one silent longest gives way.

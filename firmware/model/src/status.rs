@@ -311,6 +311,31 @@ pub struct Session {
     pub configures: bool,
 }
 
+/// Which way a frame passes a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It came in.
+    In,
+    /// It went out.
+    Out,
+}
+
+impl Direction {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// A station on a network of this box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbor {

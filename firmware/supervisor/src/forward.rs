@@ -12,7 +12,7 @@ use base::{Frame, Instant, Offload, PortId};
 use dataplane::output::Own;
 use dataplane::{Forwarder, Output, OwnTarget, Source, Tables};
 use model::limits::{BURST, OUTPUT_FRAMES, PORTS};
-use model::status::{Counter, Flows};
+use model::status::{Counter, Direction, Flows};
 use netio::Sent;
 use node::status::PortCounts;
 use packet::headers::{self, Body};
@@ -20,6 +20,7 @@ use packet::segment;
 use rtrb::Producer;
 
 use crate::clock;
+use crate::tap::Tap;
 use crate::wiring::{Door, Measurements, PACKET_OCTETS, Packet, PortChange, Retired, WorkerEnds};
 
 /// Without frames the worker looks around this often: the proof that it makes progress.
@@ -32,6 +33,8 @@ pub struct Worker {
     tables: Box<Tables>,
     doors: [Option<Box<Door>>; PORTS],
     counts: [PortCounts; PORTS],
+    /// A capture that is under way.
+    tap: Option<Box<Tap>>,
     out: Box<Output>,
     /// How long to look for frames before going to sleep.
     spin: Duration,
@@ -46,6 +49,7 @@ impl Worker {
             tables: Box::default(),
             doors: std::array::from_fn(|_| None),
             counts: std::array::from_fn(|_| PortCounts::default()),
+            tap: None,
             out: Box::default(),
             spin,
         }
@@ -91,13 +95,16 @@ impl Worker {
             let octets: u64 = frames.iter().map(|frame| frame.bytes.len() as u64).sum();
             self.counts[port].received.frames += frames.len() as u64;
             self.counts[port].received.octets += octets;
+            if let Some(tap) = &mut self.tap {
+                tap.look(now, port, Direction::In, frames.iter().map(|frame| &*frame.bytes));
+            }
             self.out.clear();
             self.forwarder.burst(now, &self.tables, id, &mut frames, &mut self.out);
             self.hand_over(&mut frames);
             for to in ports_of(&self.out) {
                 let others = self.doors[to].as_mut().map(|door| &mut door.1);
                 let way_out = if to == port { Some(&mut *transmitter) } else { others };
-                transmit(&self.out, &frames, to, way_out, &mut self.counts[to]);
+                transmit(&self.out, &frames, to, way_out, &mut self.counts[to], &mut self.tap);
             }
             self.report();
         }
@@ -113,6 +120,9 @@ impl Worker {
             let Ok((port, frame)) = self.ends.frames.pop() else { break };
             busy = true;
             if let Some(door) = self.doors.get_mut(port.index()).and_then(Option::as_mut) {
+                if let Some(tap) = &mut self.tap {
+                    tap.look(now, port.index(), Direction::Out, [&frame[..]].into_iter());
+                }
                 let sent = door.1.send(&[(&frame, Offload::NONE)]);
                 count_sent(&mut self.counts[port.index()], &sent, frame.len() as u64);
             }
@@ -145,7 +155,7 @@ impl Worker {
     fn send_generated(&mut self) {
         for port in ports_of(&self.out) {
             let way_out = self.doors[port].as_mut().map(|door| &mut door.1);
-            transmit(&self.out, &[], port, way_out, &mut self.counts[port]);
+            transmit(&self.out, &[], port, way_out, &mut self.counts[port], &mut self.tap);
         }
         self.report();
     }
@@ -168,6 +178,13 @@ impl Worker {
             self.counts[port.index()].present = door.is_some();
             if let Some(old) = std::mem::replace(place, door) {
                 let _ = self.ends.retired.push(Retired::Door(old));
+            }
+        }
+        while self.ends.retired.slots() > 0
+            && let Ok(tap) = self.ends.taps.pop()
+        {
+            if let Some(old) = std::mem::replace(&mut self.tap, tap) {
+                let _ = self.ends.retired.push(Retired::Tap(old));
             }
         }
     }
@@ -250,6 +267,7 @@ fn transmit(
     port: usize,
     transmitter: Option<&mut netio::Transmitter>,
     counts: &mut PortCounts,
+    tap: &mut Option<Box<Tap>>,
 ) {
     let mut list = ArrayVec::<(&[u8], Offload), OUTPUT_FRAMES>::new();
     let mut octets = 0;
@@ -268,7 +286,13 @@ fn transmit(
         return;
     }
     match transmitter {
-        Some(transmitter) => count_sent(counts, &transmitter.send(&list), octets),
+        Some(transmitter) => {
+            if let Some(tap) = tap {
+                let frames = list.iter().map(|(bytes, _)| *bytes);
+                tap.look(clock::now(), port, Direction::Out, frames);
+            }
+            count_sent(counts, &transmitter.send(&list), octets);
+        }
         None => counts.unsent += list.len() as u64,
     }
 }

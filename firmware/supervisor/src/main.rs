@@ -20,6 +20,7 @@ mod settings;
 mod size;
 mod start;
 mod stream;
+mod tap;
 mod threads;
 mod watch;
 mod wiring;

@@ -1,7 +1,7 @@
 //! The channels between the threads: each has a depth, and a meaning of "full".
 //!
 //! ```text
-//!              tables, ports ──>            ──> events, retired tables and ports
+//!        tables, ports, taps ──>            ──> events, retired tables, ports and taps
 //!   control ───────────────────── forward-k ─────────────────────────── control
 //!              frames ──────────>            ──> own packets ──> probes, faces
 //!   probes, faces ── packets ──> forward-0
@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 
 use base::Instant;
 use node::status::PortCounts;
+
+use crate::tap::Tap;
 
 /// Octets of an IP packet on the way to or from a host stack: an Ethernet frame's worth. Larger
 /// ones (a local peer's unsegmented data) are cut before they enter.
@@ -52,6 +54,8 @@ pub enum Retired {
     Tables(Box<Tables>),
     /// A replaced port.
     Door(Box<Door>),
+    /// A capture that is over.
+    Tap(Box<Tap>),
 }
 
 /// Depths. Full means: …
@@ -60,7 +64,9 @@ mod depth {
     pub const TABLES: usize = 4;
     /// … control keeps the change and tries again.
     pub const PORTS: usize = 64;
-    /// … the worker does not take the next tables or port until there is room.
+    /// … control tries again.
+    pub const TAPS: usize = 4;
+    /// … the worker does not take the next tables, port or tap until there is room.
     pub const RETIRED: usize = 128;
     /// … the event is lost; the next packet for that neighbor, or the next conflict, brings
     /// another.
@@ -75,6 +81,7 @@ mod depth {
 pub struct WorkerEnds {
     pub tables: Consumer<Box<Tables>>,
     pub ports: Consumer<PortChange>,
+    pub taps: Consumer<Option<Box<Tap>>>,
     pub retired: Producer<Retired>,
     pub events: Producer<Event>,
     pub frames: Consumer<ControlFrame>,
@@ -93,6 +100,9 @@ pub struct WorkerEnds {
 pub struct ControlEnds {
     pub tables: Producer<Box<Tables>>,
     pub ports: Producer<PortChange>,
+    /// A capture begins, or none is wanted.
+    #[expect(dead_code, reason = "the capture command, which begins it, is not in yet")]
+    pub taps: Producer<Option<Box<Tap>>>,
     pub retired: Consumer<Retired>,
     pub events: Consumer<Event>,
     pub frames: Producer<ControlFrame>,
@@ -172,6 +182,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
         });
         let tables = RingBuffer::new(depth::TABLES);
         let ports = RingBuffer::new(depth::PORTS);
+        let taps = RingBuffer::new(depth::TAPS);
         let retired = RingBuffer::new(depth::RETIRED);
         let events = RingBuffer::new(depth::EVENTS);
         let frames = RingBuffer::new(depth::FRAMES);
@@ -182,6 +193,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
         workers.push(WorkerEnds {
             tables: tables.1,
             ports: ports.1,
+            taps: taps.1,
             retired: retired.0,
             events: events.0,
             frames: frames.1,
@@ -196,6 +208,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
         control.push(ControlEnds {
             tables: tables.0,
             ports: ports.0,
+            taps: taps.0,
             retired: retired.1,
             events: events.1,
             frames: frames.0,
