@@ -199,7 +199,10 @@ fn group_json(group: &Measured) -> Value {
 }
 
 fn row_json(row: &Row) -> Value {
-    let side = |name: &str, samples: &[f64]| json!({"name": name, "samples": samples, "estimate": estimate(samples)});
+    let side = |name: &str, samples: &[f64]| {
+        let estimate = estimate(samples);
+        json!({"name": name, "samples": samples, "estimate": estimate})
+    };
     json!({
         "what": row.what,
         "unit": row.unit,
