@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::modules::Chosen;
+
 /// File types and permissions as `stat(2)` has them.
 const DIRECTORY: u32 = 0o040_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
@@ -53,6 +55,19 @@ impl Archive {
     /// Adds a character device and the folders above it.
     pub fn device(&mut self, path: &str, major: u32, minor: u32) {
         self.add(path, Entry::Device { major, minor });
+    }
+
+    /// Adds kernel modules below `lib/modules/RELEASE`, and `load.list` there, which tells PID 1 in
+    /// which order and with which parameters to load them.
+    pub fn modules(&mut self, release: &str, modules: &[Chosen]) {
+        let folder = format!("lib/modules/{release}");
+        let mut list = String::from("# Kernel modules in load order, each with its parameters.\n");
+        for module in modules {
+            list.push_str(format!("{} {}", module.path, module.parameters).trim_end());
+            list.push('\n');
+            self.file(&format!("{folder}/{}", module.path), 0o644, module.content.clone());
+        }
+        self.file(&format!("{folder}/load.list"), 0o644, list.into_bytes());
     }
 
     fn add(&mut self, path: &str, entry: Entry) {

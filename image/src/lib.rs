@@ -16,6 +16,7 @@ mod cargo;
 mod modules;
 mod overlay;
 mod package;
+mod payload;
 
 use std::fmt;
 use std::io;
@@ -25,12 +26,12 @@ use board::{Board, BoardError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use archive::Archive;
+pub use archive::Archive;
 pub use cargo::{CargoError, TARGET, build_example, build_supervisor};
-use modules::Chosen;
-pub use modules::ModulesError;
+pub use modules::{Chosen, ModulesError, choose};
 pub use overlay::OverlayError;
 pub use package::{KernelPackage, PackageError};
+pub use payload::{PayloadError, unpacked_kernel};
 
 /// How hard zstd tries: the hardest that still unpacks in little memory.
 const COMPRESSION: i32 = 19;
@@ -237,14 +238,7 @@ fn fill(
         // For the supervisor, which reads no JSON.
         archive.file("etc/portico/board", 0o644, format!("{board}\n").into_bytes());
     }
-    let folder = format!("lib/modules/{release}");
-    let mut list = String::from("# Kernel modules in load order, each with its parameters.\n");
-    for module in modules {
-        list.push_str(format!("{} {}", module.path, module.parameters).trim_end());
-        list.push('\n');
-        archive.file(&format!("{folder}/{}", module.path), 0o644, module.content.clone());
-    }
-    archive.file(&format!("{folder}/load.list"), 0o644, list.into_bytes());
+    archive.modules(release, modules);
 }
 
 /// What the image is, as far as the image itself can know.
