@@ -19,6 +19,10 @@ pub enum Accelerator {
     Software,
     /// `kvm`.
     Hardware,
+    /// `tcg` with `-icount`: an instruction takes a nanosecond of the guest's time and idle time
+    /// takes none of ours, so that the guest's clock counts instructions and what is measured by
+    /// it does not depend on how busy the host is. Cores take turns.
+    Counting,
 }
 
 impl Accelerator {
@@ -60,6 +64,15 @@ impl Accelerator {
         match self {
             Self::Software => "tcg,thread=multi",
             Self::Hardware => "kvm",
+            Self::Counting => "tcg,thread=single",
+        }
+    }
+
+    /// How instructions are counted, where they are.
+    pub(crate) fn counting(self) -> Option<&'static str> {
+        match self {
+            Self::Software | Self::Hardware => None,
+            Self::Counting => Some("shift=0,sleep=off"),
         }
     }
 
@@ -67,6 +80,8 @@ impl Accelerator {
         match self {
             Self::Software => "max",
             Self::Hardware => "host",
+            // Each octet of a fast string move would count as an instruction.
+            Self::Counting => "max,erms=off,fsrm=off",
         }
     }
 }

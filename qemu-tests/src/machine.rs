@@ -99,6 +99,9 @@ impl Machine {
         add("-machine", "q35".into());
         add("-accel", self.accelerator.argument().into());
         add("-cpu", self.accelerator.processor().into());
+        if let Some(counting) = self.accelerator.counting() {
+            add("-icount", counting.into());
+        }
         add("-m", self.memory.to_string().into());
         add("-smp", self.cores.to_string().into());
         add("-kernel", self.kernel.clone().into());
@@ -184,6 +187,15 @@ mod tests {
             .expect("the sockets");
         assert!(tap < socket, "{line}");
         assert!(line.contains("virtio-net-pci,netdev=port1,mac=52:54:00:00:00:02"), "{line}");
+    }
+
+    #[test]
+    fn only_a_counting_machine_counts() {
+        let mut machine = Machine::new("/k", "/i", "");
+        assert!(!line(&machine).contains("-icount"));
+        machine.accelerator = Accelerator::Counting;
+        assert!(line(&machine).contains("-accel tcg,thread=single -cpu max,erms=off,fsrm=off"));
+        assert!(line(&machine).contains("-icount shift=0,sleep=off"));
     }
 
     #[test]
