@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::super::problem::{Report, clip};
 use super::super::raw;
-use super::super::read::suggestion;
+use super::super::read::{Place, suggestion};
 use super::super::schema::{CLUSTER_DOCUMENT, Key, Kind, Section};
 use super::path::{self, written};
 use super::{Document, Table, Value};
@@ -251,12 +251,17 @@ fn check(names: &[String], value: &Value) -> Result<(), EditError> {
     let mut report = Report::new(&text);
     raw::read(&mut report, &text);
     let Err(problems) = report.finish(Some(())) else { return Ok(()) };
-    // What else a document needs is missing here, of course.
+    // What else a document needs is missing here, of course. A problem names its place in the
+    // reader's way, which cuts what is long.
+    let mut place = Place { at: 0, path: String::new() };
+    let mut places = Vec::new();
+    for name in names {
+        place.path = place.key(name);
+        places.push(place.path.clone());
+    }
     let ours = problems.into_iter().find(|problem| {
-        let above = path.strip_prefix(&problem.path);
-        let within = problem.path.strip_prefix(&path);
-        above.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            || within.is_some_and(|rest| rest.starts_with('['))
+        let within = problem.path.strip_prefix(&place.path);
+        places.contains(&problem.path) || within.is_some_and(|rest| rest.starts_with('['))
     });
     match ours {
         Some(problem) => Err(EditError::Value(problem.path, problem.what, problem.legal)),

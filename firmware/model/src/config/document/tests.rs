@@ -90,6 +90,18 @@ fn what_cannot_be_set_is_refused_and_changes_nothing() {
             "pool.-x: \"-x\" is not a name, expected a name in quotes of at most 63 letters, \
              digits, -, _ and ., beginning with a letter or digit",
         ),
+        (
+            "pool.\"a\0\".scheduler",
+            "maglev",
+            "pool.\"a\u{fffd}\": \"a\u{fffd}\" is not a name, expected a name in quotes of at most 63 \
+             letters, digits, -, _ and ., beginning with a letter or digit",
+        ),
+        (
+            "pool.a-name-of-more-than-48-octets-which-messages-cut-off.scheduler",
+            "roulette",
+            "pool.a-name-of-more-than-48-octets-which-messages-cut….scheduler: \"roulette\" is \
+             unknown, expected \"maglev\"",
+        ),
     ] {
         let mut document = example();
         assert_eq!(document.set(path, value).unwrap_err().to_string(), why, "{path} = {value}");
