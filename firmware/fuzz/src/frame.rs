@@ -1,5 +1,4 @@
-//! One input through the parser and every function that takes foreign bytes, with what must hold
-//! whatever the bytes are.
+//! Frames: one through the parser and every function that takes foreign bytes.
 //!
 //! ```text
 //!  0                6                16
@@ -14,6 +13,10 @@ use packet::headers::{Body, Headers, Ip, Transport, Version};
 use packet::icmp::{ErrorKind, OuterTranslation, Reply};
 use packet::rewrite::{Endpoint, Translation};
 use packet::{arp, checksum, headers, icmp, ndp, pcap, rewrite, segment, steer, virtio};
+
+use crate::Seeds;
+
+mod seeds;
 
 const HERE: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const THERE: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -49,6 +52,11 @@ pub fn input(input: &[u8]) {
     answered(frame, &headers, &ip, &offload);
     cut(frame, &ip, &offload, choices);
     let _ = ndp::parse(frame, &ip, &offload);
+}
+
+/// Where fuzzing starts.
+pub fn seeds() -> Seeds {
+    Seeds { inputs: seeds::inputs(), words: Vec::new() }
 }
 
 /// Fills in the IPv4 header checksum, so that changes get past it.

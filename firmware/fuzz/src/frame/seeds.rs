@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use base::Offload;
 use fixtures::{ACK, CWR, FIN, PSH, Packet, SYN, Upper, at, fragments, gso, icmp_error, partial};
 
-/// Choices, offload header and frame, joined as `exercise::input` takes them apart.
-pub fn inputs() -> Vec<Vec<u8>> {
+/// Choices, offload header and frame, joined as `super::input` takes them apart.
+pub(super) fn inputs() -> Vec<Vec<u8>> {
     let mut inputs = vec![];
     for (index, (frame, offload)) in frames().into_iter().enumerate() {
         #[expect(clippy::cast_possible_truncation, reason = "a few dozen frames")]
