@@ -137,7 +137,9 @@ fn plain(reply: Reply) -> View {
         Reply::Counters(counters) => View::Record(counters.into_iter().map(counter).collect()),
         Reply::Version(version) => View::Record(self::version(version)),
         Reply::Config(text) => View::Lines(text.lines().map(ToString::to_string).collect()),
-        Reply::Log(lines) | Reply::Lines(lines) => View::Lines(lines),
+        Reply::Lines(lines) => View::Lines(lines),
+        Reply::Log(entries) => View::Lines(entries.into_iter().map(|entry| entry.line).collect()),
+        Reply::Candidate(candidate) => View::Record(self::candidate(candidate)),
         Reply::Neighbors(neighbors) => table(NEIGHBORS, neighbors, neighbor),
         Reply::Revisions(revisions) => {
             table(REVISIONS, revisions.into_iter().enumerate().collect(), revision)
@@ -342,6 +344,22 @@ fn session(session: status::Session) -> Vec<Cell> {
         Cell::text(session.face),
         Cell::Time(session.since),
         Cell::Flag(session.configures),
+    ]
+}
+
+fn candidate(candidate: status::Candidate) -> Vec<(String, Cell)> {
+    let who =
+        |user: &str, face: model::operator::Face| Cell::Text(alloc::format!("{user} ({face})"));
+    let (holder, unconfirmed) = (candidate.holder.as_ref(), candidate.unconfirmed.as_ref());
+    alloc::vec![
+        ("changed_by".into(), holder.map_or(Cell::Nothing, |it| who(&it.user, it.face))),
+        ("since".into(), holder.map_or(Cell::Nothing, |it| Cell::Time(it.since))),
+        (
+            "unconfirmed".into(),
+            unconfirmed.map_or(Cell::Nothing, |it| Cell::Number(it.revision.into())),
+        ),
+        ("committed_by".into(), unconfirmed.map_or(Cell::Nothing, |it| who(&it.user, it.face))),
+        ("returns_at".into(), unconfirmed.map_or(Cell::Nothing, |it| Cell::Time(it.confirm_by))),
     ]
 }
 

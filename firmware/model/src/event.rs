@@ -10,7 +10,7 @@ use base::Mac;
 use base::time::Instant;
 
 use crate::limits;
-use crate::status::Cause;
+use crate::status::{Cause, LogEntry};
 
 /// How much an event wants attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,17 @@ pub enum Severity {
     Warning,
     /// Something does not work.
     Error,
+}
+
+impl Severity {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Information => "information",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Something that happened. [`fmt::Display`] tells it in one sentence without time.
@@ -219,6 +230,12 @@ impl Event {
             | Self::Rebooting
             | Self::PoweringOff => Severity::Information,
         }
+    }
+
+    /// The entry of the log for it.
+    pub fn entry(&self, at: Instant) -> LogEntry {
+        let (name, severity) = (self.name(), self.severity());
+        LogEntry { at, name, severity, line: self.render(at) }
     }
 
     /// One line of the log, without its end: `[    2.134] portico: server web/s1 down: refused`.

@@ -202,6 +202,8 @@ pub enum Topic {
     Revisions,
     /// Who is there.
     Sessions,
+    /// Who changes the configuration, and what waits to be confirmed.
+    Candidate,
     /// The stations on the networks of this box.
     Neighbors,
 }
@@ -227,12 +229,14 @@ pub enum Reply {
     Version(status::Version),
     /// To [`Topic::Config`]: the cluster document as it was read.
     Config(String),
-    /// To [`Topic::Log`]: lines as [`crate::event::Event::render`] makes them, oldest first.
-    Log(Vec<String>),
+    /// To [`Topic::Log`], oldest first.
+    Log(Vec<status::LogEntry>),
     /// To [`Topic::Revisions`].
     Revisions(Vec<status::Revision>),
     /// To [`Topic::Sessions`].
     Sessions(Vec<status::Session>),
+    /// To [`Topic::Candidate`].
+    Candidate(status::Candidate),
     /// To [`Topic::Neighbors`].
     Neighbors(Vec<status::Neighbor>),
     /// To [`Request::ShowCandidate`] and [`Request::Compare`].

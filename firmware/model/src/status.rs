@@ -3,6 +3,8 @@
 //! Names are the operator's own; counts are totals since start unless said otherwise; instants
 //! are on the clock whose zero is the start of the kernel.
 
+mod operators;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,7 +14,8 @@ use base::time::{Duration, Instant};
 use base::{Mac, Prefix};
 
 use crate::config::{Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
-use crate::operator::{Face, Role};
+
+pub use operators::{Candidate, Holder, LogEntry, Revision, Session, Unconfirmed};
 
 /// A port of this box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,42 +276,6 @@ pub struct Version {
     pub node: String,
     /// Time since the kernel started.
     pub uptime: Duration,
-}
-
-/// A configuration that is or was in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revision {
-    /// Its number, from 1 for what the box started with.
-    pub number: u32,
-    /// When it was committed.
-    pub at: Instant,
-    /// By whom; empty: the box itself.
-    pub user: String,
-    /// From where; none: the box itself.
-    pub face: Option<Face>,
-    /// What for.
-    pub comment: String,
-    /// Keys that differ from the revision before.
-    pub changes: u32,
-    /// It stays; else it returns to the one before unless it is confirmed.
-    pub confirmed: bool,
-}
-
-/// Somebody at a console.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// Its number.
-    pub number: u64,
-    /// Who.
-    pub user: String,
-    /// What they may do.
-    pub role: Role,
-    /// Where.
-    pub face: Face,
-    /// Since when.
-    pub since: Instant,
-    /// They change the candidate.
-    pub configures: bool,
 }
 
 /// Which way a frame passes a port.

@@ -336,9 +336,11 @@ impl ControlThread {
             Topic::Version => {
                 Reply::Version(Version { uptime: now.since(Instant::ZERO), ..self.version.clone() })
             }
-            Topic::Log => Reply::Log(self.journal.lines()),
+            Topic::Log => Reply::Log(self.journal.entries()),
             Topic::Neighbors => Reply::Neighbors(control.show_neighbors()),
-            Topic::Config | Topic::Revisions | Topic::Sessions => Reply::Refused(UNANSWERED.into()),
+            Topic::Config | Topic::Revisions | Topic::Sessions | Topic::Candidate => {
+                Reply::Refused(UNANSWERED.into())
+            }
         }
     }
 
@@ -466,6 +468,7 @@ fn needs_measurements(request: &Request) -> bool {
             | Topic::Log
             | Topic::Revisions
             | Topic::Sessions
+            | Topic::Candidate
             | Topic::Neighbors,
         )
         | Request::Reboot

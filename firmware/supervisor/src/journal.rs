@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::event::Event;
 use model::limits::LOG_LINES;
-use model::status::BootStep;
+use model::status::{BootStep, LogEntry};
 use netio::Wake;
 
 use crate::clock;
@@ -18,7 +18,7 @@ pub struct Journal(Arc<Mutex<Pages>>);
 
 #[derive(Debug, Default)]
 struct Pages {
-    lines: VecDeque<String>,
+    entries: VecDeque<LogEntry>,
     boot: Vec<BootStep>,
     /// Lines that the console has not shown yet.
     fresh: VecDeque<String>,
@@ -30,15 +30,16 @@ impl Journal {
     /// Notes an event, now.
     pub fn note(&self, event: &Event) {
         let now = clock::now();
-        let line = event.render(now);
+        let entry = event.entry(now);
+        let line = entry.line.clone();
         let mut pages = self.lock();
         if let Event::BootStep { step, detail } = event {
             let (name, detail) = (step.clone(), detail.clone());
             pages.boot.push(BootStep { at: now, name, detail });
         }
-        pages.lines.push_back(line.clone());
-        if pages.lines.len() > LOG_LINES {
-            pages.lines.pop_front();
+        pages.entries.push_back(entry);
+        if pages.entries.len() > LOG_LINES {
+            pages.entries.pop_front();
         }
         if let Some(console) = pages.console.clone() {
             console.wake();
@@ -58,8 +59,8 @@ impl Journal {
     }
 
     /// Everything kept, oldest first.
-    pub fn lines(&self) -> Vec<String> {
-        self.lock().lines.iter().cloned().collect()
+    pub fn entries(&self) -> Vec<LogEntry> {
+        self.lock().entries.iter().cloned().collect()
     }
 
     /// The steps of starting up.

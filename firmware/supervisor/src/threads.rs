@@ -145,7 +145,8 @@ mod tests {
         assert!(!threads.tend(&journal));
         threads.critical("forward-0", Manner::default(), &journal, || panic!("index 3 of 2"));
         assert!(eventually(|| threads.tend(&journal)));
-        let log = journal.lines().join("\n");
+        let log: Vec<String> = journal.entries().into_iter().map(|entry| entry.line).collect();
+        let log = log.join("\n");
         assert!(log.contains("forward-0") && log.contains("index 3 of 2"), "{log}");
         threads.critical("control", Manner::default(), &journal, || ());
         assert!(eventually(|| threads.tend(&journal)), "nor may it return");
@@ -164,7 +165,8 @@ mod tests {
         });
         assert!(eventually(|| starts.load(Ordering::Relaxed) == 2));
         assert!(!threads.tend(&journal));
-        let log = journal.lines().join("\n");
+        let log: Vec<String> = journal.entries().into_iter().map(|entry| entry.line).collect();
+        let log = log.join("\n");
         assert!(log.contains("faces restarted: a slip of the tongue"), "{log}");
     }
 }

@@ -19,6 +19,7 @@ pub const TOPICS: &[(&str, Topic)] = &[
     ("log", Topic::Log),
     ("revisions", Topic::Revisions),
     ("sessions", Topic::Sessions),
+    ("candidate", Topic::Candidate),
     ("neighbors", Topic::Neighbors),
 ];
 
@@ -34,7 +35,9 @@ pub fn value(reply: &Reply) -> Option<Value> {
         Reply::Boot(steps) => list(steps, boot_step),
         Reply::Version(version) => self::version(version),
         Reply::Config(text) => text.lines().collect(),
-        Reply::Log(lines) | Reply::Lines(lines) => json!(lines),
+        Reply::Lines(lines) => json!(lines),
+        Reply::Log(entries) => entries.iter().map(|entry| json!(entry.line)).collect(),
+        Reply::Candidate(candidate) => self::candidate(candidate),
         Reply::Revisions(revisions) => list(revisions, revision),
         Reply::Sessions(sessions) => list(sessions, session),
         Reply::Neighbors(neighbors) => list(neighbors, neighbor),
@@ -173,6 +176,46 @@ fn session(session: &status::Session) -> Value {
         "since": seconds(session.since),
         "configures": session.configures,
     })
+}
+
+/// Who changes the configuration, and what waits to be confirmed.
+pub fn candidate(candidate: &status::Candidate) -> Value {
+    let holder = candidate.holder.as_ref().map(|holder| {
+        json!({
+            "session": holder.session,
+            "user": holder.user,
+            "face": holder.face.word(),
+            "since": seconds(holder.since),
+        })
+    });
+    let unconfirmed = candidate.unconfirmed.as_ref().map(|commit| {
+        json!({
+            "revision": commit.revision,
+            "session": commit.session,
+            "user": commit.user,
+            "face": commit.face.word(),
+            "confirm_by": seconds(commit.confirm_by),
+        })
+    });
+    json!({ "holder": holder, "unconfirmed": unconfirmed })
+}
+
+/// The log, taken apart: when, the name of the event, how much it wants attention, and what the
+/// line says behind the time.
+pub fn events(entries: &[status::LogEntry]) -> Value {
+    let text = |line: &str| match line.split_once("portico: ") {
+        Some((_, text)) => text.to_owned(),
+        None => line.to_owned(),
+    };
+    let event = |entry: &status::LogEntry| {
+        json!({
+            "at": seconds(entry.at),
+            "event": entry.name,
+            "severity": entry.severity.word(),
+            "text": text(&entry.line),
+        })
+    };
+    entries.iter().map(event).collect()
 }
 
 fn neighbor(neighbor: &status::Neighbor) -> Value {

@@ -117,7 +117,7 @@ impl Site {
     /// Asks for everything that is shown.
     async fn gather(&self) -> Option<Sample> {
         // All at once: control measures for all of them at once, too.
-        let (ports, vips, services, servers, flows, version, log) = tokio::join!(
+        let (ports, vips, services, servers, flows, version, log, candidate) = tokio::join!(
             self.look(Topic::Ports),
             self.look(Topic::Vips),
             self.look(Topic::Services),
@@ -125,6 +125,7 @@ impl Site {
             self.look(Topic::Flows),
             self.look(Topic::Version),
             self.look(Topic::Log),
+            self.look(Topic::Candidate),
         );
         let (Ok(Reply::Ports(ports)), Ok(Reply::Vips(vips))) = (ports, vips) else { return None };
         let Ok(Reply::Services(services)) = services else { return None };
@@ -134,7 +135,9 @@ impl Site {
         };
         let Ok(Reply::Log(mut log)) = log else { return None };
         let log = log.split_off(log.len().saturating_sub(limits::WEB_LOG_LINES));
-        Some(Sample { at: self.now(), ports, vips, services, servers, flows, version, log })
+        let Ok(Reply::Candidate(candidate)) = candidate else { return None };
+        let at = self.now();
+        Some(Sample { at, ports, vips, services, servers, flows, version, log, candidate })
     }
 
     async fn look(&self, topic: Topic) -> Result<Reply, crate::site::Busy> {
@@ -157,7 +160,8 @@ struct Sample {
     servers: Vec<model::status::Server>,
     flows: model::status::Flows,
     version: model::status::Version,
-    log: Vec<String>,
+    log: Vec<model::status::LogEntry>,
+    candidate: model::status::Candidate,
 }
 
 /// What grew, each under its kind and names.
@@ -220,7 +224,8 @@ impl Sample {
                 "servers": self.servers.len(),
                 "servers_up": self.servers.iter().filter(up).count(),
             },
-            "log": self.log,
+            "log": facts::events(&self.log),
+            "candidate": facts::candidate(&self.candidate),
         })
     }
 }

@@ -49,6 +49,7 @@ pub fn text(replies: &[Reply]) -> String {
             | Reply::Committed { .. }
             | Reply::Revisions(_)
             | Reply::Sessions(_)
+            | Reply::Candidate(_)
             | Reply::Neighbors(_) => {}
         }
     }

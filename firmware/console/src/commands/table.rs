@@ -155,6 +155,15 @@ pub static COMMANDS: &[Command] = &[
         Topic::Sessions,
     ),
     show(
+        "show candidate",
+        "who configures, and what waits to be confirmed",
+        "Changed_by is whose the candidate is, and since when. Unconfirmed is the revision in \
+         force that returns by itself unless who committed it confirms it, and returns_at when. \
+         Times are seconds since the kernel started. What the candidate says is shown while \
+         configuring.",
+        Topic::Candidate,
+    ),
+    show(
         "show log",
         "what happened",
         "The lines of the log that the box remembers, oldest first.",

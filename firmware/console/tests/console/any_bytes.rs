@@ -159,7 +159,7 @@ proptest! {
     fn json_is_json_whatever_the_names_are(name in any::<String>(), value in any::<u64>()) {
         let counters = vec![Counter { name: name.clone(), value }];
         prop_assert_eq!(&json(Reply::Counters(counters))[&name], value);
-        prop_assert_eq!(&json(Reply::Log(vec![name.clone()]))[0], &name);
+        prop_assert_eq!(&json(Reply::Lines(vec![name.clone()]))[0], &name);
         let mut ports = support::ports();
         ports[0].name.clone_from(&name);
         prop_assert_eq!(&json(Reply::Ports(ports))[0]["port"], &name);
@@ -181,7 +181,7 @@ proptest! {
         for reply in [
             Reply::Ports(ports),
             Reply::Version(version),
-            Reply::Log(vec![name.clone()]),
+            Reply::Log(vec![support::entry(0, &name)]),
             Reply::Config(name.clone()),
             Reply::Done(name.clone()),
         ] {
@@ -245,7 +245,7 @@ fn an_interrupt_stops_a_long_reply() {
     let mut session = Session::new("n1", BANNER, Access::Open);
     let request = session.input(b"show log | nopage\r");
     assert!(request.is_some());
-    session.reply(Reply::Log(vec!["a line of the log".into(); 10_000]));
+    session.reply(Reply::Log(vec![support::entry(0, "a line of the log"); 10_000]));
     let _ = session.advance(1_000);
     assert!(session.output().len() > 100_000);
     assert_eq!(session.input(b"\x03"), None);

@@ -123,7 +123,7 @@ fn a_session_nobody_uses_ends_wherever_it_is() {
         session.idle();
         assert!(session.is_over(), "{typed:?}");
         assert!(told(&session).ends_with("nobody has typed for long\r\n"), "{}", told(&session));
-        assert_eq!(session.reply(Reply::Log(vec!["late".into()])), None);
+        assert_eq!(session.reply(Reply::Lines(vec!["late".into()])), None);
         assert_eq!(session.input(b"reboot\r"), None);
         assert!(!told(&session).contains("late"));
     }

@@ -3,10 +3,11 @@ use base::time::{Duration, Instant};
 use base::{Mac, Prefix};
 use console::{Ask, Session};
 use model::Config;
+use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Cause, Counter, Flows, Health, Link, Neighbor, NeighborState, Port, Revision, Server,
-    Service, Traffic, Version, Vip,
+    BootStep, Candidate, Cause, Counter, Flows, Health, Link, LogEntry, Neighbor, NeighborState,
+    Port, Revision, Server, Service, Traffic, Unconfirmed, Version, Vip,
 };
 use model::{Gateway, Mode, ServerState, ServiceProtocol};
 
@@ -120,14 +121,15 @@ pub fn answer(request: Request) -> Reply {
             Reply::Config("[cluster]\nname = \"edge\" # the \u{1b}[2Jfirst\n".into())
         }
         Request::Show(Topic::Log) => Reply::Log(vec![
-            "[    2.134] portico: boot: serving: 2 VIPs".into(),
-            "[    9.001] portico: server web/s1 down: refused".into(),
+            entry(2_134, "[    2.134] portico: boot: serving: 2 VIPs"),
+            entry(9_001, "[    9.001] portico: server web/s1 down: refused"),
         ]),
         Request::Reboot => Reply::Done("rebooting".into()),
         Request::PowerOff => Reply::Refused("the image is being written".into()),
         Request::Show(Topic::Neighbors) => Reply::Neighbors(neighbors()),
         Request::Show(Topic::Revisions) => Reply::Revisions(revisions()),
         Request::Show(Topic::Sessions) => Reply::Sessions(sessions()),
+        Request::Show(Topic::Candidate) => Reply::Candidate(candidate()),
         Request::DrainServer { pool, server, drain } => {
             let state = if drain { "drained" } else { "used again" };
             Reply::Done(format!("server {pool}/{server} is {state}"))
@@ -144,6 +146,20 @@ pub fn answer(request: Request) -> Reply {
         | Request::Rollback { .. }
         | Request::Replace { .. }) => configure(change),
     }
+}
+
+/// An entry of the log.
+pub fn entry(milliseconds: u64, line: &str) -> LogEntry {
+    let (at, line) = (Instant::from_millis(milliseconds), line.into());
+    LogEntry { at, name: "boot-step", severity: Severity::Information, line }
+}
+
+/// Somebody at the page committed and has to confirm; nobody changes anything now.
+fn candidate() -> Candidate {
+    let user = String::from("anna");
+    let confirm_by = Instant::from_millis(180_000);
+    let unconfirmed = Unconfirmed { revision: 7, session: 2, user, face: Face::Web, confirm_by };
+    Candidate { holder: None, unconfirmed: Some(unconfirmed) }
 }
 
 /// A box whose candidate always differs from what is in force, in the same way.

@@ -23,8 +23,8 @@ pub(super) struct History {
 pub(super) struct Entry {
     pub(super) number: u32,
     at: Instant,
-    user: String,
-    face: Option<Face>,
+    pub(super) user: String,
+    pub(super) face: Option<Face>,
     comment: String,
     changes: usize,
     pub(super) confirmed: bool,

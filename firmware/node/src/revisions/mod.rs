@@ -31,7 +31,8 @@ use model::config::document::{Document, EditError, diff};
 use model::config::{Config, Node, Problem};
 use model::event::Event;
 use model::limits;
-use model::operator::{Origin, Reply, Request, Topic};
+use model::operator::{Face, Origin, Reply, Request, Topic};
+use model::status::{Candidate, Unconfirmed};
 
 use history::{Entry, History};
 use session::{Lock, Sessions};
@@ -126,28 +127,26 @@ impl Engine {
             Request::Show(Topic::Sessions) => {
                 Reply::Sessions(self.sessions.shown(self.lock.as_ref().map(|lock| lock.session)))
             }
+            Request::Show(Topic::Candidate) => Reply::Candidate(self.waiting()),
             Request::ConfigureEnter => self.enter(now, origin),
             Request::ConfigureExit { discard } => self.exit(origin, *discard),
             Request::Set { path, value } => {
-                self.edit(origin, |document| document.set(path, value).map_err(refused))
+                self.edit(origin, |lock| lock.change(|document| document.set(path, value)))
             }
             Request::Delete { path } => {
-                self.edit(origin, |document| document.delete(path).map_err(refused))
+                self.edit(origin, |lock| lock.change(|document| document.delete(path)))
             }
             Request::ShowCandidate { path } => match self.candidate(origin) {
+                Ok(lock) if path.is_empty() => {
+                    Reply::Lines(lock.text().lines().map(ToString::to_string).collect())
+                }
                 Ok(lock) => match lock.document.get(path) {
                     Some(text) => Reply::Lines(text.lines().map(ToString::to_string).collect()),
                     None => Reply::Refused(format!("{path}: nothing is set there")),
                 },
                 Err(refusal) => refusal.into(),
             },
-            Request::Compare => match self.candidate(origin).map(|lock| lock.document.clone()) {
-                Ok(document) => {
-                    let changes = diff(&self.history.running().document(), &document);
-                    Reply::Lines(changes.iter().map(ToString::to_string).collect())
-                }
-                Err(refusal) => refusal.into(),
-            },
+            Request::Compare => self.compare(origin),
             Request::CommitCheck => match self.checked(origin) {
                 Ok(_) => Reply::Done("the candidate can be committed".into()),
                 Err(refusal) => refusal.into(),
@@ -157,8 +156,9 @@ impl Engine {
             }
             Request::CommitConfirm => self.confirm(origin),
             Request::Rollback { number } => self.rollback(origin, *number),
-            Request::Replace { text } => self.edit(origin, |document| {
-                *document = Document::parse(text).map_err(Refusal::Problems)?;
+            Request::Replace { text } => self.edit(origin, |lock| {
+                lock.document = Document::parse(text).map_err(Refusal::Problems)?;
+                lock.written = Some(text.clone());
                 Ok(())
             }),
             Request::Show(
@@ -216,6 +216,20 @@ impl Engine {
         (!self.events.is_empty()).then(|| self.events.remove(0))
     }
 
+    /// Who changes the configuration, and what waits to be confirmed.
+    fn waiting(&self) -> Candidate {
+        let running = self.history.running();
+        let unconfirmed = self.pending.as_ref().map(|pending| Unconfirmed {
+            revision: running.number,
+            session: pending.session,
+            user: running.user.clone(),
+            // Only people leave something unconfirmed.
+            face: running.face.unwrap_or(Face::Serial),
+            confirm_by: pending.deadline,
+        });
+        Candidate { holder: self.lock.as_ref().map(Lock::holder), unconfirmed }
+    }
+
     /// The document in force, as somebody may see it.
     fn shown(&self, origin: &Origin) -> String {
         let text = self.text();
@@ -230,9 +244,8 @@ impl Engine {
                 Reply::Refused(lock.taken())
             };
         }
-        let document = self.history.running().document();
-        let original = document.clone();
-        self.lock = Some(Lock::new(now, origin, document, original));
+        let running = self.history.running();
+        self.lock = Some(Lock::new(now, origin, running.document(), running.text.clone()));
         Reply::Done("the configuration is yours to change".into())
     }
 
@@ -262,14 +275,24 @@ impl Engine {
     fn edit(
         &mut self,
         origin: &Origin,
-        change: impl FnOnce(&mut Document) -> Result<(), Refusal>,
+        change: impl FnOnce(&mut Lock) -> Result<(), Refusal>,
     ) -> Reply {
         let lock = match self.candidate(origin) {
             Ok(lock) => lock,
             Err(refusal) => return refusal.into(),
         };
-        match change(&mut lock.document) {
+        match change(lock) {
             Ok(()) => Reply::Done("the candidate is changed".into()),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn compare(&mut self, origin: &Origin) -> Reply {
+        match self.candidate(origin).map(|lock| lock.document.clone()) {
+            Ok(document) => {
+                let changes = diff(&self.history.running().document(), &document);
+                Reply::Lines(changes.iter().map(ToString::to_string).collect())
+            }
             Err(refusal) => refusal.into(),
         }
     }
@@ -278,7 +301,7 @@ impl Engine {
     fn checked(&mut self, origin: &Origin) -> Result<(String, Config, Node), Refusal> {
         let name = self.name.clone();
         let lock = self.candidate(origin)?;
-        let text = lock.document.render();
+        let text = lock.text();
         let config = Config::parse(&text).map_err(Refusal::Problems)?;
         let Some(node) = config.node(&name).cloned() else {
             let known: Vec<_> = config.nodes.iter().map(|node| node.name.as_str()).collect();
@@ -362,12 +385,13 @@ impl Engine {
     }
 
     fn rollback(&mut self, origin: &Origin, number: u8) -> Reply {
-        let Some(document) = self.history.back(usize::from(number)).map(Entry::document) else {
+        let entry = self.history.back(usize::from(number));
+        let Some((document, text)) = entry.map(|it| (it.document(), it.text.clone())) else {
             let kept = self.history.len() - 1;
             return Reply::Refused(format!("there are {kept} revisions before the one in force"));
         };
-        self.edit(origin, |candidate| {
-            *candidate = document;
+        self.edit(origin, |lock| {
+            (lock.document, lock.written) = (document, Some(text));
             Ok(())
         })
     }
@@ -387,9 +411,16 @@ impl Engine {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn refused(why: EditError) -> Refusal {
-    Refusal::Why(why.to_string())
+impl Lock {
+    /// Changes the candidate key by key, which leaves nothing of how it was written.
+    fn change(
+        &mut self,
+        edit: impl FnOnce(&mut Document) -> Result<(), EditError>,
+    ) -> Result<(), Refusal> {
+        edit(&mut self.document).map_err(|why| Refusal::Why(why.to_string()))?;
+        self.written = None;
+        Ok(())
+    }
 }
 
 /// A document without the hashes of passwords.

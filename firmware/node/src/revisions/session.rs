@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use base::Instant;
 use model::config::document::Document;
 use model::limits;
-use model::operator::Origin;
-use model::status::Session;
+use model::operator::{Face, Origin};
+use model::status::{Holder, Session};
 
 /// Everybody who asked for something and has not left.
 #[derive(Debug, Default)]
@@ -22,7 +22,11 @@ pub(super) struct Lock {
     pub(super) document: Document,
     /// The candidate as it was when nothing in it was to be committed.
     pub(super) original: Document,
-    who: String,
+    /// The candidate as somebody wrote it, until [`Lock::document`] is changed otherwise: so that
+    /// problems have the places that people see, and comments last.
+    pub(super) written: Option<String>,
+    user: String,
+    face: Face,
     since: Instant,
 }
 
@@ -57,19 +61,27 @@ impl Sessions {
 }
 
 impl Lock {
-    pub(super) fn new(
-        now: Instant,
-        origin: &Origin,
-        document: Document,
-        original: Document,
-    ) -> Self {
-        let who = format!("{} ({})", origin.user, origin.face);
-        Self { session: origin.session, document, original, who, since: now }
+    pub(super) fn new(now: Instant, origin: &Origin, document: Document, written: String) -> Self {
+        let (session, user, face) = (origin.session, origin.user.clone(), origin.face);
+        let (original, written) = (document.clone(), Some(written));
+        Self { session, document, original, written, user, face, since: now }
+    }
+
+    /// The candidate in TOML.
+    pub(super) fn text(&self) -> String {
+        self.written.clone().unwrap_or_else(|| self.document.render())
+    }
+
+    /// Whose it is.
+    pub(super) fn holder(&self) -> Holder {
+        let (session, user, face) = (self.session, self.user.clone(), self.face);
+        Holder { session, user, face, since: self.since }
     }
 
     /// Why nobody else may.
     pub(super) fn taken(&self) -> String {
         let since = self.since.as_millis() / 1_000;
-        format!("{} changes the configuration, since {since} s after the box started", self.who)
+        let Self { user, face, .. } = self;
+        format!("{user} ({face}) changes the configuration, since {since} s after the box started")
     }
 }

@@ -279,3 +279,51 @@ proptest! {
         }
     }
 }
+
+fn waiting(engine: &mut Engine, session: u64) -> Candidate {
+    let reply = ask(engine, 50, session, Request::Show(Topic::Candidate)).reply;
+    let Reply::Candidate(candidate) = reply else { panic!("{reply:?}") };
+    candidate
+}
+
+#[test]
+fn everybody_sees_who_changes_the_configuration_and_what_waits_to_be_confirmed() {
+    let mut engine = engine();
+    assert_eq!(waiting(&mut engine, 2), Candidate::default());
+    ask(&mut engine, 10, 1, Request::ConfigureEnter);
+    let holder = waiting(&mut engine, 2).holder.expect("it is held");
+    assert_eq!((holder.session, holder.user.as_str(), holder.since), (1, "user1", at(10)));
+    ask(&mut engine, 20, 1, set_weight(3));
+    ask(&mut engine, 20, 1, commit(Some(2)));
+    let commit = waiting(&mut engine, 2).unconfirmed.expect("it waits");
+    assert_eq!((commit.revision, commit.session, commit.user.as_str()), (2, 1, "user1"));
+    assert_eq!((commit.face, commit.confirm_by), (Face::Web, at(140)));
+    ask(&mut engine, 30, 1, Request::CommitConfirm);
+    assert_eq!(waiting(&mut engine, 2).unconfirmed, None);
+    engine.session_ended(at(40), 1);
+    assert_eq!(waiting(&mut engine, 2).holder, None);
+}
+
+#[test]
+fn a_candidate_stays_as_it_was_written_until_a_key_of_it_is_changed() {
+    let mut engine = engine();
+    let shown = |engine: &mut Engine| {
+        let reply = ask(engine, 1, 1, Request::ShowCandidate { path: String::new() }).reply;
+        let Reply::Lines(lines) = reply else { panic!("{reply:?}") };
+        lines.join("\n") + "\n"
+    };
+    ask(&mut engine, 1, 1, Request::ConfigureEnter);
+    let written = format!("# ours\n\n{}", text().replace("weight = 1\n", "weight = 5 # more\n"));
+    ask(&mut engine, 1, 1, Request::Replace { text: written.clone() });
+    assert_eq!(shown(&mut engine), written);
+    ask(&mut engine, 1, 1, commit(None));
+    assert_eq!(engine.text(), written);
+    let wrong = written.replace("weight = 5", "weight = 5000");
+    ask(&mut engine, 1, 1, Request::Replace { text: wrong.clone() });
+    let reply = ask(&mut engine, 1, 1, Request::CommitCheck).reply;
+    let Reply::Problems(problems) = reply else { panic!("{reply:?}") };
+    let line = wrong.lines().position(|line| line.contains("5000")).unwrap() + 1;
+    assert_eq!(problems[0].line as usize, line, "the place is that in what was written");
+    ask(&mut engine, 1, 1, set_weight(6));
+    assert!(!shown(&mut engine).contains('#'));
+}
