@@ -1,10 +1,12 @@
-//! The classic BPF program that decides, in the kernel, which frames of an interface a port gets:
-//! those with its VLAN tag (or none), and none that this box sent itself.
+//! The classic BPF programs that decide, in the kernel, which frames of an interface a socket gets:
+//! those with its VLAN tag (or none), none that this box sent itself, and for [`crate::Datagrams`]
+//! only UDP to one port.
 //!
 //! Reading list: Linux `Documentation/networking/filter.rst` (the `SKF_AD` extensions), IEEE
 //! 802.1Q-2018 §9.6 (tag control information), §6.9.1 (VLAN 0 means: a priority, but no VLAN).
 
 use libc::sock_filter;
+use packet::headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 /// The 12 bits of the tag control information that name the VLAN.
 pub const VLAN_MASK: u16 = 0x0fff;
@@ -17,15 +19,56 @@ const REJECT: u8 = 255;
 /// A program that accepts what belongs to the port: with `None` untagged frames (priority-tagged
 /// ones among them), with `Some(n)` frames whose outer tag is an 802.1Q tag for VLAN n.
 pub fn program(vlan: Option<u16>) -> Vec<sock_filter> {
+    finish(of_port(vlan))
+}
+
+/// A program that accepts, of what belongs to the port, whole UDP datagrams to `port` whose
+/// second octet is one of `kinds`, over IPv4 (RFC 791 §3.1) or IPv6 without extension headers
+/// (RFC 8200 §3). It does not look at checksums.
+pub fn datagrams(vlan: Option<u16>, port: u16, kinds: &[u8]) -> Vec<sock_filter> {
+    let mut code = of_port(vlan);
+    let udp = libc::IPPROTO_UDP.unsigned_abs();
+    let port = u32::from(port);
+    // Both versions end with the kind in the accumulator, IPv4 by a jump over IPv6.
+    let ipv4 = [
+        load(libc::BPF_B, 23),
+        jump_if(udp, 0, REJECT),
+        load(libc::BPF_H, 20),
+        and(0x3fff), // more fragments, and the offset
+        jump_if(0, 0, REJECT),
+        instruction(libc::BPF_LDX | libc::BPF_MSH | libc::BPF_B, 14),
+        load_behind(libc::BPF_H, 16),
+        jump_if(port, 0, REJECT),
+        load_behind(libc::BPF_B, 23),
+        instruction(libc::BPF_JMP | libc::BPF_JA, 5),
+    ];
+    let ipv6 = [
+        load(libc::BPF_B, 20),
+        jump_if(udp, 0, REJECT),
+        load(libc::BPF_H, 56),
+        jump_if(port, 0, REJECT),
+        load(libc::BPF_B, 63),
+    ];
+    code.extend([load(libc::BPF_H, 12), jump_if(u32::from(ETHERTYPE_IPV4), 1, 0)]);
+    code.push(jump_if(u32::from(ETHERTYPE_IPV6), 10, REJECT));
+    code.extend(ipv4);
+    code.extend(ipv6);
+    code.extend(kinds.iter().map(|&kind| jump_if(u32::from(kind), ACCEPT, 0)));
+    code.push(instruction(libc::BPF_RET | libc::BPF_K, 0));
+    finish(code)
+}
+
+/// Falls out of its end with what belongs to the port.
+fn of_port(vlan: Option<u16>) -> Vec<sock_filter> {
     let outgoing = u32::from(libc::PACKET_OUTGOING);
     let mut code = vec![extension(libc::SKF_AD_PKTTYPE), jump_if(outgoing, REJECT, 0)];
     match vlan {
         None => code.extend([
             extension(libc::SKF_AD_VLAN_TAG_PRESENT),
-            jump_if(0, ACCEPT, 0),
+            jump_if(0, 3, 0),
             extension(libc::SKF_AD_VLAN_TAG),
             and(u32::from(VLAN_MASK)),
-            jump_if(0, ACCEPT, REJECT),
+            jump_if(0, 0, REJECT),
         ]),
         Some(number) => code.extend([
             extension(libc::SKF_AD_VLAN_TAG_PRESENT),
@@ -34,9 +77,14 @@ pub fn program(vlan: Option<u16>) -> Vec<sock_filter> {
             jump_if(u32::from(VLAN_PROTOCOL), 0, REJECT),
             extension(libc::SKF_AD_VLAN_TAG),
             and(u32::from(VLAN_MASK)),
-            jump_if(u32::from(number), ACCEPT, REJECT),
+            jump_if(u32::from(number), 0, REJECT),
         ]),
     }
+    code
+}
+
+/// Puts both ends behind a program: the fall out of its end accepts.
+fn finish(mut code: Vec<sock_filter>) -> Vec<sock_filter> {
     let accept = code.len();
     code.extend([give(u32::MAX), give(0)]);
     for (at, instruction) in code.iter_mut().enumerate().take(accept) {
@@ -65,6 +113,16 @@ fn distance(from: usize, to: usize) -> u8 {
 #[expect(clippy::cast_sign_loss, reason = "the offsets are negative by definition")]
 fn extension(which: libc::c_int) -> sock_filter {
     instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, (libc::SKF_AD_OFF + which) as u32)
+}
+
+/// Loads octets of the frame.
+fn load(size: u32, offset: u32) -> sock_filter {
+    instruction(libc::BPF_LD | size | libc::BPF_ABS, offset)
+}
+
+/// Loads octets of the frame, counted from the length of the IPv4 header on.
+fn load_behind(size: u32, offset: u32) -> sock_filter {
+    instruction(libc::BPF_LD | size | libc::BPF_IND, offset)
 }
 
 fn and(mask: u32) -> sock_filter {

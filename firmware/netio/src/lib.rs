@@ -14,10 +14,12 @@
 //! Around that stands what makes an interface a port: [`quiet`] keeps the kernel's own network
 //! stack away from it, [`Memberships`] tells its hardware which groups to let in, [`Link`] and
 //! [`LinkMonitor`] say how it is. [`Steering`] spreads a port's frames over several workers.
+//! [`Datagrams`] are the cluster's own way in, beside all that.
 //!
 //! Reading list: packet(7), Linux `Documentation/networking/packet_mmap.rst`, rtnetlink(7).
 #![deny(unsafe_code)]
 
+mod datagrams;
 mod error;
 mod filter;
 mod link;
@@ -31,6 +33,7 @@ mod sys;
 mod transmitter;
 mod wait;
 
+pub use datagrams::{Arrival, Datagrams};
 pub use error::OpenError;
 pub use link::{Link, LinkError, LinkEvent, LinkMonitor, LinkState};
 pub use membership::{MembershipError, Memberships};

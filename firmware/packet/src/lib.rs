@@ -29,6 +29,7 @@ pub mod rewrite;
 pub mod segment;
 pub mod steer;
 pub mod tcp;
+pub mod udp;
 pub mod virtio;
 
 pub use headers::{Body, Fragment, Headers, Icmp, Ip, Tcp, TcpFlags, Transport, Udp, Version};

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod datagrams;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod ports;
