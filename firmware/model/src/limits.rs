@@ -267,6 +267,11 @@ pub const WEB_HEADERS: usize = 64;
 pub const WEB_HEAD_OCTETS: usize = 8 << 10;
 /// Octets of a request's body: names and passwords.
 pub const WEB_BODY_OCTETS: usize = 4 << 10;
+/// Octets of a body with a whole document; escapes take more than what they stand for. Only who
+/// may change the configuration sends one, and one at a time.
+pub const WEB_DOCUMENT_OCTETS: usize = 2 * DOCUMENT_OCTETS;
+/// How often sessions that nobody uses any more are looked for.
+pub const WEB_SESSION_SWEEP: Duration = Duration::from_secs(5);
 /// For a request's body to come.
 pub const WEB_BODY_TIME: Duration = Duration::from_secs(10);
 /// Octets of a user's name or password.

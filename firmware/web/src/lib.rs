@@ -10,6 +10,7 @@
 //!   octets ── patience ── TLS ── HTTP/1.1 ── routes ──┬─ page     (files of `page/`, embedded)
 //!                                                     ├─ sessions ── supervisor: passwords
 //!                                                     ├─ facts    ── supervisor ── control
+//!                                                     ├─ actions  ── supervisor ── control
 //!                                                     └─ live     ── one snapshot a second for all
 //! ```
 //!
@@ -19,11 +20,15 @@
 //!   oldest one when it needs the room. A handshake, a request's head and its body have seconds
 //!   to arrive, octets that are sent have [`model::limits::WEB_PATIENCE`] to be taken.
 //! * Heads and bodies have limits, sessions have a number, passwords are judged one at a time.
+//! * A session of this face is a session of the configuration engine: when it ends, by signing out,
+//!   by silence or with this program, it gives up the candidate, and what it committed and did not
+//!   confirm returns.
 //! * Every address but the page's own files and the sign-in answers 401 without a session; what
 //!   changes something needs the session's secret in a header as well, which another site's page
 //!   cannot know.
 #![forbid(unsafe_code)]
 
+mod actions;
 mod answer;
 mod connection;
 mod facts;

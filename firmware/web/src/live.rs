@@ -69,7 +69,8 @@ impl Live {
             }
             let (receiver, snapshot) = ready!(self.next.as_mut().poll(context));
             self.next = Box::pin(next(receiver));
-            if !self.site.sessions().lasts(self.site.now(), self.session) {
+            let now = self.site.now();
+            if !self.site.sessions(|sessions| sessions.lasts(now, self.session)) {
                 self.over = true;
                 return Poll::Ready(Some(Bytes::from_static(b"event: over\ndata: {}\n\n")));
             }
@@ -90,8 +91,13 @@ async fn next(mut receiver: watch::Receiver<Option<Bytes>>) -> News {
 }
 
 impl Site {
-    /// Makes snapshots for ever, while somebody looks.
+    /// Looks after what is shared, for ever: snapshots while somebody looks, sessions that end.
     pub async fn sample(self: Arc<Self>) {
+        tokio::join!(self.make_snapshots(), self.sweep());
+    }
+
+    /// Makes snapshots for ever, while somebody looks.
+    async fn make_snapshots(&self) {
         let mut before = None;
         loop {
             if self.live.sender.receiver_count() == 0 {

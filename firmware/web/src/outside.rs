@@ -2,6 +2,7 @@
 //! of passwords. Channels are bounded; full means "busy, ask again".
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base::Instant;
 use base::time::Duration;
@@ -9,7 +10,7 @@ use model::operator::{Origin, Reply, Request, Role};
 use tokio::sync::{mpsc, oneshot};
 
 /// The ways out of this room.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outside {
     /// Reads the program's clock.
     pub clock: fn() -> Instant,
@@ -17,6 +18,8 @@ pub struct Outside {
     pub queries: mpsc::Sender<Query>,
     /// Judges passwords.
     pub attempts: mpsc::Sender<Attempt>,
+    /// Hears which sessions are over. Must not wait for anything.
+    pub part: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
 /// What somebody asks.

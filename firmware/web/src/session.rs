@@ -38,6 +38,8 @@ impl Session {
 pub struct Sessions {
     all: BTreeMap<Hash, Session>,
     next: u64,
+    /// Those that are over and nobody was told of.
+    over: Vec<u64>,
 }
 
 impl Sessions {
@@ -59,6 +61,8 @@ impl Sessions {
             since: now,
             used: now,
         };
+        // A program may have been judged twice at the same time.
+        self.end(&key);
         self.all.insert(key, session);
     }
 
@@ -79,16 +83,37 @@ impl Sessions {
 
     /// Ends one.
     pub fn end(&mut self, key: &Hash) {
-        self.all.remove(key);
+        self.over.extend(self.all.remove(key).map(|session| session.number));
     }
 
     /// Ends those of a user.
     pub fn end_user(&mut self, user: &str) {
-        self.all.retain(|_, session| session.user != user);
+        self.retain(|session| session.user != user);
     }
 
-    fn sweep(&mut self, now: Instant) {
-        self.all.retain(|_, session| !session.is_over(now));
+    /// Ends all of them.
+    pub fn end_all(&mut self) {
+        self.retain(|_| false);
+    }
+
+    /// Ends those that nobody used for too long.
+    pub fn sweep(&mut self, now: Instant) {
+        self.retain(|session| !session.is_over(now));
+    }
+
+    /// Which are over since this was asked last.
+    pub fn take_over(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.over)
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Session) -> bool) {
+        self.all.retain(|_, session| {
+            let stays = stays(session);
+            if !stays {
+                self.over.push(session.number);
+            }
+            stays
+        });
     }
 }
 
@@ -149,6 +174,27 @@ mod tests {
         assert_eq!(sessions.find(at(102), &key(1)), None);
         assert!(sessions.find(at(102), &key(1_000)).is_some());
         assert_eq!(sessions.all.len(), limits::WEB_SESSIONS);
+    }
+
+    #[test]
+    fn whatever_ends_a_session_it_is_told_once() {
+        let mut sessions = Sessions::default();
+        for (number, user) in [(1, "ann"), (2, "bob"), (3, "cid"), (4, "dan")] {
+            begin(&mut sessions, at(0), number, user);
+        }
+        sessions.end(&key(1));
+        sessions.end(&key(1));
+        assert_eq!(sessions.take_over(), [FIRST + 1]);
+        sessions.end_user("bob");
+        assert_eq!(sessions.take_over(), [FIRST + 2]);
+        assert!(sessions.find(at(10), &key(3)).is_some());
+        sessions.sweep(at(limits::WEB_SESSION_IDLE.as_secs() + 5));
+        assert_eq!(sessions.take_over(), [FIRST + 4], "the one that was not used");
+        begin(&mut sessions, at(20), 3, "cid");
+        assert_eq!(sessions.take_over(), [FIRST + 3], "the one whose place it took");
+        sessions.end_all();
+        assert_eq!(sessions.take_over(), [FIRST + 5]);
+        assert!(sessions.take_over().is_empty());
     }
 
     #[test]

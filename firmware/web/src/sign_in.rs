@@ -112,7 +112,8 @@ impl Site {
         match verdict.await.unwrap_or(Verdict::Busy) {
             Verdict::Right(role) => {
                 let token = secret::draw().map_err(|_| busy())?;
-                self.sessions().begin(self.now(), key, &user, role, token);
+                let now = self.now();
+                self.sessions(|sessions| sessions.begin(now, key, &user, role, token));
                 Ok(())
             }
             Verdict::Wrong => {
@@ -131,9 +132,8 @@ impl Site {
 
     /// Signs a browser in: `{"user": "…", "password": "…"}`.
     pub(crate) async fn sign_in(&self, headers: &HeaderMap, body: &[u8], source: IpAddr) -> Answer {
-        if !is_same_origin(headers) || !is_json(headers) {
-            let sentence = "the request does not come from this page";
-            return answer::refuse(StatusCode::FORBIDDEN, "origin", sentence);
+        if let Some(refusal) = foreign(headers) {
+            return refusal;
         }
         let text = |value: &Value, key: &str| value.get(key)?.as_str().map(ToOwned::to_owned);
         let parts = serde_json::from_slice(body).ok();
@@ -159,7 +159,7 @@ impl Site {
     /// Signs a browser out.
     pub(crate) fn sign_out(&self, headers: &HeaderMap) -> Answer {
         if let Some(key) = cookie(headers) {
-            self.sessions().end(&key);
+            self.sessions(|sessions| sessions.end(&key));
         }
         let gone = format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict");
         with(answer::done(), header::SET_COOKIE, &gone)
@@ -178,6 +178,7 @@ impl Site {
             "user": session.map(|session| &session.user),
             "role": session.map(|session| session.role.word()),
             "token": session.map(|session| &session.token),
+            "session": session.map(|session| session.number),
         });
         answer::json(StatusCode::OK, &value)
     }
@@ -186,6 +187,14 @@ impl Site {
 fn busy() -> Answer {
     let sentence = "the box is busy, try again";
     answer::refuse(StatusCode::SERVICE_UNAVAILABLE, "busy", sentence)
+}
+
+/// The refusal of what a page of another site could send.
+pub(crate) fn foreign(headers: &HeaderMap) -> Option<Answer> {
+    let ours = is_same_origin(headers) && is_json(headers);
+    let sentence = "the request does not come from this page, or its content-type is not \
+                    application/json";
+    (!ours).then(|| answer::refuse(StatusCode::FORBIDDEN, "origin", sentence))
 }
 
 /// Whether a request that changes something comes from our own page.

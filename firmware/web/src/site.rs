@@ -6,7 +6,7 @@ use base::Instant;
 use model::config::User;
 use model::limits;
 use model::operator::{Face, Origin, Reply, Request, Role};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::live::Broadcast;
@@ -20,6 +20,8 @@ pub struct Site {
     sessions: Mutex<Sessions>,
     users: Mutex<Vec<User>>,
     pub(crate) live: Broadcast,
+    /// The right to send a whole document.
+    pub(crate) paper: Semaphore,
     /// Mixed into the digests of passwords that programs send with every request.
     pub(crate) pepper: String,
     /// The node's name.
@@ -43,6 +45,7 @@ impl Site {
             sessions: Mutex::default(),
             users: Mutex::default(),
             live: Broadcast::default(),
+            paper: Semaphore::new(1),
             pepper: secret::draw()?,
             node: node.to_owned(),
             fingerprint: fingerprint.to_owned(),
@@ -54,8 +57,7 @@ impl Site {
     pub fn set_users(&self, users: &[User]) {
         let mut known = lock(&self.users);
         let changed = known.iter().filter(|user| !users.contains(user));
-        let mut sessions = lock(&self.sessions);
-        changed.for_each(|user| sessions.end_user(&user.name));
+        self.sessions(|sessions| changed.for_each(|user| sessions.end_user(&user.name)));
         users.clone_into(&mut known);
     }
 
@@ -68,8 +70,22 @@ impl Site {
         (self.outside.clock)()
     }
 
-    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        lock(&self.sessions)
+    /// Does something with the sessions, and tells of those that are over.
+    pub(crate) fn sessions<T>(&self, act: impl FnOnce(&mut Sessions) -> T) -> T {
+        let mut sessions = lock(&self.sessions);
+        let result = act(&mut sessions);
+        let over = sessions.take_over();
+        drop(sessions);
+        over.into_iter().for_each(|session| (self.outside.part)(session));
+        result
+    }
+
+    /// Ends sessions that nobody uses, for ever: what they hold is given back though nobody asks.
+    pub(crate) async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(limits::WEB_SESSION_SWEEP).await;
+            self.sessions(|sessions| sessions.sweep(self.now()));
+        }
     }
 
     pub(crate) fn outside(&self) -> &Outside {
@@ -78,7 +94,7 @@ impl Site {
 
     /// The session behind a key.
     pub(crate) fn session(&self, key: &Hash) -> Option<Session> {
-        self.sessions().find(self.now(), key)
+        self.sessions(|sessions| sessions.find(self.now(), key))
     }
 
     /// Asks control on behalf of a session; of nobody: for the page that all look at.
@@ -100,6 +116,13 @@ impl Site {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) | Err(_) => Err(Busy),
         }
+    }
+}
+
+impl Drop for Site {
+    /// Nobody can show a session of this site any more.
+    fn drop(&mut self) {
+        self.sessions(Sessions::end_all);
     }
 }
 

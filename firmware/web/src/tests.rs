@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use base::Instant;
 use base::time::Duration;
-use model::config::User;
+use model::config::{Config, User};
 use model::limits;
-use model::operator::{Reply, Role};
+use model::operator::{Reply, Request, Role};
 use model::status::Flows;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -23,22 +23,36 @@ fn clock() -> Instant {
 
 /// A box with one user, `ann`, whose password is `right`, and no flows.
 fn site() -> Arc<Site> {
+    site_for(Role::View, Arc::new(|_| {}))
+}
+
+/// The same where `ann` has a role, and `part` hears which sessions are over.
+fn site_for(role: Role, part: Arc<dyn Fn(u64) + Send + Sync>) -> Arc<Site> {
     let (queries, mut asked) = mpsc::channel::<Query>(limits::WEB_QUERIES);
     let (attempts, mut attempted) = mpsc::channel::<Attempt>(limits::SIGN_IN_QUEUE);
     tokio::spawn(async move {
         while let Some(query) = asked.recv().await {
             let flows = Flows { capacity: 8, states: Vec::new() };
-            let _ = query.answer.send(Reply::Flows(flows));
+            let reply = if let Request::DrainServer { server, .. } = query.request {
+                Reply::Done(format!("{server} of {}", query.origin.session & 0xFF))
+            } else if let Request::Replace { text } = query.request {
+                Reply::Done(format!("{} octets", text.len()))
+            } else if query.request == Request::CommitCheck {
+                Reply::Problems(Config::parse("[cluster]\n").unwrap_err())
+            } else {
+                Reply::Flows(flows)
+            };
+            let _ = query.answer.send(reply);
         }
     });
     tokio::spawn(async move {
         while let Some(attempt) = attempted.recv().await {
             let right = attempt.user == "ann" && attempt.password == "right";
-            let verdict = if right { Verdict::Right(Role::View) } else { Verdict::Wrong };
+            let verdict = if right { Verdict::Right(role) } else { Verdict::Wrong };
             let _ = attempt.answer.send(verdict);
         }
     });
-    let site = Site::new(Outside { clock, queries, attempts }, "n1", "AA:BB").unwrap();
+    let site = Site::new(Outside { clock, queries, attempts, part }, "n1", "AA:BB").unwrap();
     site.set_users(&[user("$argon2id$one")]);
     site
 }
@@ -202,6 +216,95 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let (answer, _) = ask(&site, &format!("{head}content-length: 100\n{JSON}\nabc")).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!((tokio::time::Instant::now() - begin).as_secs() < 30);
+}
+
+/// Asks for a command with the cookie and the token of an answer to a sign-in.
+async fn command(site: &Arc<Site>, welcome: &str, path: &str, body: &str, more: &str) -> String {
+    let token = welcome.split("\"token\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let head = format!("POST /api/v1/{path} HTTP/1.1\nhost: box\nconnection: close\n{JSON}");
+    let length = body.len();
+    let known = format!("{}x-portico-token: {token}\n", cookie(welcome));
+    ask(site, &format!("{head}{known}{more}content-length: {length}\n\n{body}")).await.0
+}
+
+const SERVER: &str = r#"{"pool":"web","server":"s1"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn commands_are_done_for_the_session_that_asks_if_its_role_may() {
+    let site = site_for(Role::Operate, Arc::new(|_| {}));
+    let welcome = sign_in(&site, ANN, JSON).await;
+    let answer = command(&site, &welcome, "drain/server", SERVER, "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.ends_with(r#"{"done":"s1 of 1"}"#), "{answer}");
+    for (path, body, status) in [
+        ("drain/server", "{}", 400),
+        ("configure", "{}", 403),
+        ("load", r#"{"text":""}"#, 403),
+        ("nothing", "{}", 404),
+    ] {
+        let answer = command(&site, &welcome, path, body, "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_document_may_be_long_and_its_problems_have_places() {
+    let site = site_for(Role::Configure, Arc::new(|_| {}));
+    let welcome = sign_in(&site, ANN, JSON).await;
+    let document = format!(r#"{{"text":"{}"}}"#, "a".repeat(50_000));
+    let answer = command(&site, &welcome, "load", &document, "").await;
+    assert!(answer.ends_with(r#"{"done":"50000 octets"}"#), "{answer}");
+    let answer = command(&site, &welcome, "commit/check", "{}", "").await;
+    assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
+    assert!(answer.contains(r#""line":1"#) && answer.contains(r#""legal":"expected"#), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_sites_page_can_have_nothing_done() {
+    let site = site_for(Role::Configure, Arc::new(|_| {}));
+    let welcome = sign_in(&site, ANN, JSON).await;
+    let cookie = cookie(&welcome);
+    let length = SERVER.len();
+    let head = "POST /api/v1/drain/server HTTP/1.1\nhost: box\nconnection: close";
+    // ann:right.
+    let basic = "authorization: Basic YW5uOnJpZ2h0\n";
+    for (more, status) in [
+        (JSON.to_owned(), 401),
+        (format!("{JSON}{cookie}"), 403),
+        (format!("{JSON}{cookie}x-portico-token: 0\n"), 403),
+        (format!("content-type: text/plain\n{basic}"), 403),
+        (format!("{JSON}{basic}sec-fetch-site: cross-site\n"), 403),
+        (format!("{JSON}{basic}"), 200),
+    ] {
+        let request = format!("{head}\n{more}content-length: {length}\n\n{SERVER}");
+        let (answer, _) = ask(&site, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{more}: {answer}");
+    }
+    let foreign = command(&site, &welcome, "reboot", "{}", "sec-fetch-site: same-site\n").await;
+    assert!(foreign.starts_with("HTTP/1.1 403 "), "{foreign}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_end_are_told_of_even_when_nobody_asks_any_more() {
+    let over = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = over.clone();
+    let part = Arc::new(move |session: u64| heard.lock().unwrap().push(session & 0xFF));
+    let site = site_for(Role::Configure, part);
+    let welcome = sign_in(&site, ANN, JSON).await;
+    let head = "POST /api/v1/sign-out HTTP/1.1\nhost: box\nconnection: close\ncontent-length: 0";
+    ask(&site, &format!("{head}\n{}\n", cookie(&welcome))).await;
+    assert_eq!(*over.lock().unwrap(), [1], "who signs out");
+    sign_in(&site, ANN, JSON).await;
+    site.set_users(&[]);
+    assert_eq!(*over.lock().unwrap(), [1, 2], "who is no user any more");
+    site.set_users(&[user("$argon2id$one")]);
+    sign_in(&site, ANN, JSON).await;
+    // Its tasks hold the site, too; they end with their connections.
+    while Arc::strong_count(&site) > 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(site);
+    assert_eq!(*over.lock().unwrap(), [1, 2, 3], "who is signed in when the face ends");
 }
 
 proptest! {

@@ -56,7 +56,9 @@ impl Page {
         }
         let (queries, asked) = mpsc::channel(limits::WEB_QUERIES);
         let (attempts, attempted) = mpsc::channel(limits::SIGN_IN_QUEUE);
-        let outside = Outside { clock: clock::now, queries, attempts };
+        let post = self.post.clone();
+        let part = Arc::new(move |session| post.part(session));
+        let outside = Outside { clock: clock::now, queries, attempts, part };
         let Some((identity, site)) = self.open(outside) else {
             return std::future::pending().await;
         };
