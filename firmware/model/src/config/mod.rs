@@ -40,6 +40,7 @@ pub use manual::manual;
 pub use node::NodeDocument;
 pub use ports::{BadPorts, PortRanges};
 pub use problem::Problem;
+use value::is_name;
 pub use value::{BadDuration, duration};
 
 /// The cluster document: what all nodes agree on. Every vector is sorted by name, and the ids
@@ -84,8 +85,10 @@ impl Config {
         raw.services.clear();
         raw.pools.clear();
         raw.nodes.retain(|node| node.name == name);
-        raw.networks.retain(|network| !network.prefixes.is_empty());
-        raw.users.retain(|user| user.password.is_some());
+        // Whoever has a wrong name cannot be spoken of, and would stand in the wrong place.
+        raw.nodes.iter_mut().for_each(|node| node.ports.retain(|port| is_name(&port.name)));
+        raw.networks.retain(|network| is_name(&network.name) && !network.prefixes.is_empty());
+        raw.users.retain(|user| is_name(&user.name) && user.password.is_some());
         raw.cluster.get_or_insert_with(|| Cluster {
             name: String::from("refused"),
             policy: Policy::Witness,

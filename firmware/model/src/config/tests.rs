@@ -452,6 +452,19 @@ fn one_document_cannot_hold_more_than_the_limits() {
 }
 
 #[test]
+fn what_is_salvaged_has_legal_names_in_their_order() {
+    let more = "[network.\"\\u0001\"]\nprefixes = [\"203.0.113.0/24\"]\n[user.\"a b\"]\n\
+                password = \"$argon2id$x\"\n[node.n1.port.\"\\u0001\"]\nnetwork = \"inside\"\n";
+    let config = Config::salvage(&format!("{EXAMPLE}{more}"), "n1").unwrap();
+    let networks: Vec<&str> = config.networks.iter().map(|network| network.name.as_str()).collect();
+    assert_eq!(networks, ["inside", "outside"]);
+    let ports: Vec<&str> = config.nodes[0].ports.iter().map(|port| port.name.as_str()).collect();
+    assert_eq!(ports, ["eth0", "eth1"]);
+    assert_eq!(config.users, []);
+    assert_eq!(config.vips, []);
+}
+
+#[test]
 fn a_node_document_says_which_node_this_is() {
     assert_eq!(NodeDocument::parse("name = \"n1\"").unwrap().name, "n1");
     for (text, told) in [
