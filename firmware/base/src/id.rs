@@ -26,6 +26,8 @@ macro_rules! identifiers {
 identifiers! {
     /// An Ethernet segment.
     NetworkId
+    /// A front machine, by the number that the configuration gives it. Not 0.
+    NodeId
     /// A logical port of this box: an interface, or one VLAN of it.
     PortId
     /// A virtual address.

@@ -18,5 +18,5 @@ pub mod time;
 pub use address::{Mac, Prefix};
 pub use flow::{FlowKey, Protocol};
 pub use frame::{Frame, Gso, Offload};
-pub use id::{NetworkId, PoolId, PortId, ServerId, ServiceId, VipId};
+pub use id::{NetworkId, NodeId, PoolId, PortId, ServerId, ServiceId, VipId};
 pub use time::Instant;

@@ -208,6 +208,8 @@ pub const FACE_BUFFER_OCTETS: usize = 16 << 10;
 pub const STACK_PACKETS: usize = 128;
 /// UDP ports that a host stack can bind.
 pub const STACK_DATAGRAM_PORTS: usize = 8;
+/// Pings of a host stack that wait for their answers.
+pub const STACK_ECHOES: usize = 64;
 /// TCP ports that a host stack can listen on.
 pub const STACK_LISTENERS: usize = 16;
 /// ICMP errors that a host stack sends a second.
@@ -216,6 +218,17 @@ pub const STACK_ERRORS_PER_SECOND: u32 = 100;
 pub const STACK_ERRORS_BURST: u32 = 50;
 /// Addresses that one host stack interface can have, as smoltcp is built.
 pub const STACK_ADDRESSES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ADDR_COUNT"));
+
+// What nodes of a cluster tell each other.
+
+/// Octets of one message between nodes before it is sealed: with seal, UDP and IPv6 it fits the
+/// 1,280 octets that every IPv6 link carries (RFC 8200 §5).
+pub const CLUSTER_BODY: usize = 1_150;
+/// Octets of the octets that the seal and the headers under it add to a message.
+pub const CLUSTER_ENVELOPE: usize = 130;
+/// Messages of which one token is made. With [`CLUSTER_BODY`] each they hold the owner and the
+/// generation of every VIP.
+pub const TOKEN_PARTS: usize = 20;
 
 // Consoles and what they show.
 
@@ -242,7 +255,18 @@ pub const LOG_LINE_OCTETS: usize = 512;
 /// Rows of one reply to an operator: above this the rest is counted.
 pub const REPLY_ROWS: usize = 65_536;
 
-// Captures from consoles.
+// What goes on for a while at an operator's request.
+
+/// Pings and captures under way at a time.
+pub const ERRANDS: usize = 8;
+/// Questions of one ping.
+pub const PING_COUNT: u16 = 20;
+/// Questions of one ping unless it says how many.
+pub const PING_COUNT_DEFAULT: u16 = 4;
+/// Between two questions of one ping.
+pub const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the answer to one is waited for: the first may have to wait for the neighbor's.
+pub const PING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Octets that are kept of each captured frame: headers of every kind, and the beginning of what
 /// they carry.
@@ -358,3 +382,7 @@ const _: () = assert!(WEB_SESSION_IDLE.as_secs() < WEB_SESSION_LIFETIME.as_secs(
 const _: () = assert!(WEB_BODY_OCTETS > 4 * WEB_PASSWORD_OCTETS, "a name and a password, escaped");
 const _: () = assert!(WEB_HEAD_OCTETS >= 8_192, "hyper panics below");
 const _: () = assert!(WEB_LOG_LINES <= LOG_LINES);
+const _: () = assert!(CLUSTER_BODY + CLUSTER_ENVELOPE <= 1_280, "fits every IPv6 link");
+const _: () = assert!(VIPS * 20 <= TOKEN_PARTS * CLUSTER_BODY, "20 octets for each VIP");
+const _: () = assert!(ERRANDS <= STACK_ECHOES, "each ping has one question under way");
+const _: () = assert!(PING_COUNT_DEFAULT <= PING_COUNT);

@@ -1,0 +1,95 @@
+//! Until when echoes, peers and witnesses let us serve.
+//!
+//! With `n` members in our view, or configured nodes where the policy is `quorum`, a *strong*
+//! lease lasts L from the sending of the newest heartbeat that `n / 2` of the other members have
+//! echoed: together with us that is more than half. A view without us needs the consent of so many
+//! members that one of those has stopped to echo us.
+//!
+//! `witness` and `available` know a *weak* lease besides, for when those who do not echo us cannot
+//! be heard either: it lasts L from the newest heartbeat that anybody has echoed, and where nobody
+//! does, from now on. A member that we hear and that does not echo us ends it: it may be about to
+//! act without us. Under `witness`, a view of the minority and a node that hears nobody need the
+//! answer of a witness as well, on each network.
+
+use super::Pulse;
+use super::gate::Gate;
+use crate::Presence;
+use crate::wire::{Reach, Standing};
+use alloc::vec::Vec;
+use base::Instant;
+use model::Policy;
+
+impl Pulse {
+    /// The end of our lease on a network, from all that is known at `now`.
+    pub(super) fn granted(&self, gate: &Gate, now: Instant) -> Instant {
+        if self.peers.is_empty() {
+            return Instant::FAR;
+        }
+        let lease = self.orders.lease;
+        let mut echoes: Vec<Instant> = self.members().map(|(echoed_at, _)| echoed_at).collect();
+        echoes.sort_unstable_by(|a, b| b.cmp(a));
+        let of = match self.policy {
+            Policy::Quorum => self.configured,
+            Policy::Witness | Policy::Available => self.orders.members.len(),
+        };
+        let decisive = (of / 2).checked_sub(1).and_then(|last| echoes.get(last)).copied();
+        let end = |echoed: Instant| {
+            if echoed == Instant::ZERO { Instant::ZERO } else { echoed + lease }
+        };
+        let strong = decisive.map_or(Instant::ZERO, end);
+        if self.policy == Policy::Quorum {
+            return strong;
+        }
+        let newest = echoes.first().copied().map_or(Instant::ZERO, end);
+        let nobody = newest <= now;
+        let weak = match (self.heard_without_echo(now), nobody) {
+            (true, _) => Instant::ZERO,
+            (false, true) => now + lease,
+            (false, false) => newest,
+        };
+        let granted = strong.max(weak);
+        let minority = self.orders.members.len() * 2 <= self.configured;
+        let witnesses = self.witnesses.get(gate.network.index()).is_some_and(|some| *some);
+        let asks = self.policy == Policy::Witness && witnesses;
+        if asks && (minority || strong <= now && nobody) {
+            granted.min(gate.answered_at.map_or(Instant::ZERO, |at| at + lease))
+        } else {
+            granted
+        }
+    }
+
+    /// Whether serving on a network is forbidden by nothing else.
+    pub(super) fn allowed(&self, gate: &Gate, now: Instant) -> bool {
+        if self.orders.standing == Standing::Outside || self.barred.is_some() || !gate.carrier {
+            return false;
+        }
+        // Who is reached by nobody where another member is, gives way to it.
+        let better = self.peers.iter().filter(|watched| {
+            watched.presence != Presence::Silent && watched.said.view == self.orders.view
+        });
+        let mut better = better.flat_map(|watched| &watched.said.gates);
+        self.reach(gate, now) > Reach::Nobody
+            || !better.any(|said| said.network == gate.network.0 && said.reach > Reach::Nobody)
+    }
+
+    /// The other members: which of our heartbeats they echoed, by sending time, and when they were
+    /// heard.
+    fn members(&self) -> impl Iterator<Item = (Instant, Instant)> {
+        self.orders.members.iter().filter(|member| member.id != self.own.id).map(|member| {
+            let watched = self.peers.iter().find(|watched| watched.peer == Some(*member));
+            watched.map_or((Instant::ZERO, Instant::ZERO), |w| (w.echoed_at(), w.heard_at))
+        })
+    }
+
+    /// Whether we hear a member that does not echo us. Two intervals before a lease would end,
+    /// who has not been heard for as long counts as silent: the survivor of two must not close
+    /// before it may suspect the other.
+    fn heard_without_echo(&self, now: Instant) -> bool {
+        let lease = self.orders.lease;
+        let quiet = lease.saturating_sub(self.pace.interval * 2);
+        self.members().any(|(echoed_at, heard_at)| {
+            let echoes = echoed_at > Instant::ZERO && now.since(echoed_at) < lease;
+            !echoes && heard_at > Instant::ZERO && now.since(heard_at) < quiet
+        })
+    }
+}

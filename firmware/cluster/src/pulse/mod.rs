@@ -1,0 +1,423 @@
+//! Heartbeats, who is heard, and the leases.
+//!
+//! Runs on a real-time thread of its own. Whoever runs it empties its sockets, hands in what they
+//! held ([`Pulse::handle_heartbeat`]) and then says so ([`Pulse::handle_drained`]): only then may a
+//! silence become a suspicion.
+
+mod gate;
+mod grant;
+mod peer;
+
+use crate::identity::Rank;
+use crate::wire::{self, Heartbeat, Reach, Standing};
+use crate::{
+    Channel, GateSight, Lease, NodeSet, Orders, Pace, Peer, Presence, Report, Settings, Sight,
+    Transmit, ViewId,
+};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use base::rng::Rng;
+use base::time::Duration;
+use base::{Instant, NetworkId};
+use gate::{Gate, State};
+use model::Policy;
+use peer::{Sent, Watched};
+
+/// Peers that are not heard get every so many heartbeats only: enough to find each other.
+const BEACON: u64 = 5;
+/// Between two questions to the witnesses of a network while nobody is missing.
+const WITNESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The machine behind heartbeats and leases.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    own: Peer,
+    policy: Policy,
+    pace: Pace,
+    /// How many nodes are configured, ourselves among them.
+    configured: usize,
+    /// By network: whether it has witnesses.
+    witnesses: Vec<bool>,
+    peers: Vec<Watched>,
+    gates: Vec<Gate>,
+    leases: Vec<Lease>,
+    orders: Orders,
+    sent: Sent,
+    next_beat: Instant,
+    /// When forwarders and control were last seen to make progress.
+    progress_at: Instant,
+    /// Since when we may not accuse anybody, because we were late.
+    late_at: Option<Instant>,
+    /// The view in which we must not serve, and until when that holds unless it is said again.
+    barred: Option<(ViewId, Instant)>,
+    suspects: NodeSet,
+    out: VecDeque<Transmit>,
+    questions: VecDeque<NetworkId>,
+    report_due: bool,
+}
+
+impl Pulse {
+    /// Hears nobody and may serve nowhere, unless no other node is configured.
+    pub fn new(now: Instant, settings: &Settings, seed: u64) -> Self {
+        let pace = settings.pace();
+        let own = Peer { id: settings.own, incarnation: settings.incarnation };
+        let attached = settings.networks_of(own.id);
+        let shared = |id| {
+            let theirs = settings.networks_of(id);
+            attached.iter().copied().filter(|network| theirs.contains(network))
+        };
+        let peers = settings.others().iter().map(|id| Watched::new(id, shared(id))).collect();
+        let offset = Rng::new(seed).below(u64::try_from(pace.interval.as_nanos()).unwrap_or(1));
+        Self {
+            own,
+            policy: settings.policy,
+            pace,
+            configured: settings.nodes.len(),
+            witnesses: settings.networks.iter().map(|network| network.witnesses).collect(),
+            peers,
+            gates: attached.iter().map(|network| Gate::new(*network)).collect(),
+            leases: attached
+                .iter()
+                .map(|&network| Lease { network, until: Instant::ZERO })
+                .collect(),
+            orders: Orders::outside(pace.floor),
+            sent: Sent::new(),
+            next_beat: now + Duration::from_nanos(offset),
+            progress_at: now,
+            late_at: None,
+            barred: None,
+            suspects: NodeSet::EMPTY,
+            out: VecDeque::new(),
+            questions: VecDeque::new(),
+            report_due: true,
+        }
+    }
+
+    /// Takes a heartbeat that the kernel received at `received_at`. One that cannot be decoded
+    /// changes nothing.
+    pub fn handle_heartbeat(
+        &mut self,
+        received_at: Instant,
+        now: Instant,
+        from: Peer,
+        network: NetworkId,
+        body: &[u8],
+    ) {
+        self.notice_lateness(now);
+        let Ok(beat) = wire::decode::<Heartbeat>(body) else { return };
+        let Self { peers, sent, pace, .. } = self;
+        let Some(watched) = peers.iter_mut().find(|watched| watched.id == from.id) else { return };
+        let before = (watched.presence, watched.peer, watched.said.clone());
+        if !watched.hear(received_at.min(now), from, network, beat, sent, pace.interval) {
+            return;
+        }
+        let hears_us = watched.said.hears.contains(self.own.id);
+        watched.unheard_since =
+            if hears_us { None } else { watched.unheard_since.or(Some(received_at)) };
+        let (presence, known, said) = before;
+        let news = presence != watched.presence
+            || known != watched.peer
+            || !watched.said.says_the_same_as(&said);
+        let echoed = watched.echoed_at();
+        if self.late_at.is_some_and(|late| echoed > late) {
+            self.late_at = None;
+        }
+        self.report_due |= news;
+        self.yield_to(now, from);
+        self.review(now);
+    }
+
+    /// Every socket was empty at `now`, and everything from them has been handed in.
+    pub fn handle_drained(&mut self, now: Instant) {
+        self.notice_lateness(now);
+        if self.late_at.is_none() {
+            for watched in &mut self.peers {
+                self.report_due |= watched.judge(now, self.orders.patience);
+            }
+        }
+        self.review(now);
+    }
+
+    /// Obeys what the other machine decided; an older order than the last changes nothing.
+    pub fn handle_orders(&mut self, now: Instant, orders: Orders) {
+        if orders.revision <= self.orders.revision {
+            return;
+        }
+        let hurry = orders.view != self.orders.view
+            || orders.standing != self.orders.standing
+            || orders.muted != self.orders.muted;
+        self.report_due |= hurry || orders.revision != self.orders.revision;
+        self.orders = orders;
+        self.review(now);
+        if hurry {
+            self.beat(now);
+        }
+    }
+
+    /// The carrier of a network's port came or went.
+    pub fn handle_carrier(&mut self, now: Instant, network: NetworkId, up: bool) {
+        if let Some(gate) = self.gates.iter_mut().find(|gate| gate.network == network)
+            && gate.carrier != up
+        {
+            gate.carrier = up;
+            self.report_due = true;
+            self.review(now);
+            self.beat(now);
+        }
+    }
+
+    /// Every forwarder and control have made progress: only while that is so, we say we live.
+    pub fn handle_progress(&mut self, now: Instant) {
+        self.progress_at = self.progress_at.max(now);
+    }
+
+    /// A witness of a network has answered a question of [`Pulse::poll_probe`].
+    pub fn handle_witness(&mut self, now: Instant, network: NetworkId) {
+        if let Some(gate) = self.gates.iter_mut().find(|gate| gate.network == network) {
+            gate.answered_at = Some(gate.asked_at);
+        }
+        self.review(now);
+    }
+
+    /// Sends what is due and closes what has run out.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.notice_lateness(now);
+        if now >= self.next_beat {
+            self.next_beat += self.pace.interval;
+            if self.next_beat <= now {
+                self.next_beat = now + self.pace.interval;
+            }
+            self.ask_witnesses(now);
+            self.beat(now);
+            self.report_due = true;
+        }
+        self.review(now);
+    }
+
+    /// When [`Pulse::handle_timeout`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.peers.is_empty() {
+            return None;
+        }
+        let closing = self.gates.iter().filter(|gate| gate.open()).map(Gate::until);
+        let silent = self.peers.iter().filter(|peer| peer.presence != Presence::Silent);
+        let patience = self.orders.patience + Duration::from_nanos(1);
+        closing.chain([self.next_beat]).chain(silent.map(|p| p.heard_at + patience)).min()
+    }
+
+    /// The next heartbeat to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    /// A network whose witnesses are to be asked now, by ARP or NDP.
+    pub fn poll_probe(&mut self) -> Option<NetworkId> {
+        self.questions.pop_front()
+    }
+
+    /// What is seen, if it changed since the last report or an interval is over. Only the newest
+    /// counts.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        if !core::mem::take(&mut self.report_due) {
+            return None;
+        }
+        let peers = self.peers.iter().filter_map(|watched| {
+            Some(Sight {
+                peer: watched.peer?,
+                heard_at: watched.heard_at,
+                heard_since: watched.heard_since,
+                presence: watched.presence,
+                deaf: self.is_deaf(watched),
+                said: watched.said.clone(),
+                paths: watched.sights(),
+            })
+        });
+        let peers: Vec<Sight> = peers.collect();
+        let jitter = self.peers.iter().map(|watched| watched.jitter).max().unwrap_or_default();
+        let wanted =
+            (self.pace.interval * 3 + jitter * 4).clamp(self.pace.floor, self.pace.ceiling);
+        let gates = self.gates.iter().map(|gate| GateSight {
+            network: gate.network,
+            open: gate.open(),
+            reach: self.reach(gate, self.progress_at),
+        });
+        let gates = gates.collect();
+        let sober = self.late_at.is_none();
+        Some(Report { obeyed: self.orders.revision, peers, gates, sober, wanted })
+    }
+
+    /// Until when this node may serve, for each network it is attached to.
+    pub fn leases(&self) -> &[Lease] {
+        &self.leases
+    }
+
+    /// We did nothing for more than half of the suspicion time: whom we do not hear may have
+    /// spoken, and we accuse nobody until we have heard a fresh echo, or have been punctual for
+    /// as long as a suspicion takes.
+    fn notice_lateness(&mut self, now: Instant) {
+        let patience = self.orders.patience;
+        if now.since(self.next_beat) > patience / 2 {
+            self.late_at = Some(now);
+        } else if self.late_at.is_some_and(|late| now.since(late) > patience) {
+            self.late_at = None;
+        }
+    }
+
+    /// Whether a peer that we hear does not hear us.
+    fn is_deaf(&self, watched: &Watched) -> bool {
+        let patience = self.orders.patience;
+        let unheard = watched.unheard_since.is_some_and(|s| watched.heard_at.since(s) > patience);
+        let member = watched.peer.is_some_and(|peer| self.orders.members.contains(&peer));
+        let promised = watched.said.muted.contains(self.own.id);
+        let stale = watched.heard_at.since(watched.echoed_at()) > patience
+            && watched.heard_at.since(watched.heard_since) > patience;
+        let same = watched.said.view == self.orders.view;
+        watched.presence != Presence::Silent && (unheard || (member && same && stale && !promised))
+    }
+
+    /// Closes our gates where `from` serves in a view that we are not in and must give way to.
+    fn yield_to(&mut self, now: Instant, from: Peer) {
+        let Some(watched) = self.peers.iter().find(|watched| watched.peer == Some(from)) else {
+            return;
+        };
+        let said = &watched.said;
+        let ours = self.orders.view;
+        let foreign = said.standing != Standing::Outside
+            && said.view != ours
+            && !said.members.contains(self.own.id);
+        if self.orders.standing == Standing::Outside || !foreign {
+            return;
+        }
+        let was_ours = self.orders.members.contains(&from);
+        let excluded = was_ours && said.view > ours;
+        let serves = said.gates.iter().any(|gate| gate.open);
+        let members = self.orders.members.iter().map(|peer| peer.id).collect();
+        let outranked = Rank::new(said.view, said.members) > Rank::new(ours, members);
+        let patience = self.orders.patience;
+        let bar = match watched.unheard_since {
+            None => serves && outranked && !was_ours,
+            Some(since) => serves && !was_ours && watched.heard_at.since(since) > patience,
+        };
+        if excluded || bar {
+            self.barred = Some((ours, now + patience * 3));
+        }
+    }
+
+    /// Judges every gate anew and publishes the leases.
+    fn review(&mut self, now: Instant) {
+        let late = self.pace.interval * 2;
+        for watched in &mut self.peers {
+            watched.wait(now, late);
+        }
+        if self.barred.is_some_and(|(view, until)| view != self.orders.view || until <= now) {
+            self.barred = None;
+        }
+        for index in 0..self.gates.len() {
+            let gate = &self.gates[index];
+            let input = gate::Input {
+                now,
+                granted: self.granted(gate, now),
+                permits: self.orders.permits,
+                allowed: self.allowed(gate, now),
+            };
+            let was_open = gate.open();
+            let state = gate::step(gate.state, input);
+            self.gates[index].state = state;
+            self.report_due |= was_open != self.gates[index].open();
+            self.leases[index].until = match state {
+                State::Closed { .. } => Instant::ZERO,
+                State::Open { until } => until,
+            };
+        }
+        let suspects = self.suspected();
+        if suspects != self.suspects {
+            self.suspects = suspects;
+            self.report_due = true;
+            self.beat(now);
+        }
+    }
+
+    /// Members of whom we hear nothing, or who do not hear us.
+    fn suspected(&self) -> NodeSet {
+        let member = |watched: &&Watched| {
+            watched.peer.is_some_and(|peer| self.orders.members.contains(&peer))
+        };
+        let suspect = |w: &&Watched| w.presence == Presence::Silent || self.is_deaf(w);
+        self.peers.iter().filter(member).filter(suspect).map(|watched| watched.id).collect()
+    }
+
+    fn ask_witnesses(&mut self, now: Instant) {
+        let members = |w: &&Watched| w.peer.is_some_and(|p| self.orders.members.contains(&p));
+        let missing = self.peers.iter().filter(members).any(|w| w.presence != Presence::Heard);
+        let hurry = missing || self.orders.members.len() <= 2;
+        let interval = if hurry { self.pace.interval } else { WITNESS_INTERVAL };
+        for gate in &mut self.gates {
+            let has_some = self.witnesses.get(gate.network.index()).is_some_and(|some| *some);
+            // Half an interval early: the next look is a whole one later.
+            if has_some && now.since(gate.asked_at) + self.pace.interval / 2 >= interval {
+                gate.asked_at = now;
+                self.questions.push_back(gate.network);
+            }
+        }
+    }
+
+    /// One heartbeat to every peer, unless something on this node has stopped.
+    fn beat(&mut self, now: Instant) {
+        if now.since(self.progress_at) > self.orders.patience / 2 || self.peers.is_empty() {
+            return;
+        }
+        let tick = self.sent.next(now);
+        let gates = self.gates.iter().map(|gate| wire::Gate {
+            network: gate.network.0,
+            open: gate.open(),
+            reach: self.reach(gate, now),
+        });
+        let hears = self.peers.iter().filter(|w| w.presence != Presence::Silent).map(|w| w.id);
+        let common = Heartbeat {
+            tick,
+            standing: self.orders.standing,
+            view: self.orders.view,
+            members: self.orders.members.iter().map(|peer| peer.id).collect(),
+            token: self.orders.token,
+            suspects: self.suspects,
+            hears: hears.collect(),
+            muted: self.orders.muted,
+            gates: gates.collect(),
+            echoes: Vec::new(),
+        };
+        for watched in &self.peers {
+            let member = watched.peer.is_some_and(|peer| self.orders.members.contains(&peer));
+            if !member && watched.presence == Presence::Silent && !tick.is_multiple_of(BEACON) {
+                continue;
+            }
+            let echoed = member && !self.orders.muted.contains(watched.id);
+            let echoes = if echoed { watched.echoes(now) } else { Vec::new() };
+            let Some(body) = wire::encode(&Heartbeat { echoes, ..common.clone() }) else {
+                continue;
+            };
+            for path in &watched.paths {
+                let body = body.clone();
+                let (to, network, channel) = (watched.id, path.network, Channel::Heartbeat);
+                self.out.push_back(Transmit { to, network, channel, body });
+            }
+        }
+    }
+
+    /// How we are reached on a network.
+    fn reach(&self, gate: &Gate, now: Instant) -> Reach {
+        let lease = self.orders.lease;
+        let echoed = self.peers.iter().flat_map(|watched| &watched.paths).any(|path| {
+            path.network == gate.network
+                && path.echoed_at > Instant::ZERO
+                && now.since(path.echoed_at) < lease
+        });
+        if echoed {
+            Reach::Peers
+        } else if gate.answered_at.is_some_and(|at| now.since(at) < lease.max(WITNESS_INTERVAL * 2))
+        {
+            Reach::Witness
+        } else {
+            Reach::Nobody
+        }
+    }
+}
