@@ -10,11 +10,14 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+pub mod arrangement;
 pub mod clock;
 mod error;
 pub mod groups;
+pub mod load;
 mod options;
 mod report;
+mod rounds;
 mod row;
 pub mod statistics;
 

@@ -6,6 +6,7 @@
 
 mod appliance;
 mod artifacts;
+mod bench;
 mod demo;
 mod packages;
 mod privilege;
@@ -65,6 +66,13 @@ enum Verb {
         /// The file to check
         file: PathBuf,
     },
+    /// Measure: figures beside what one would pick instead, in one run (see docs/performance.md)
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Handed on to the bench tool; try --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run the forwarder over captures: what would the box do with these frames?
     #[command(disable_help_flag = true)]
     Replay {
@@ -97,6 +105,7 @@ fn main() -> ExitCode {
         Verb::Check { file } => {
             cargo_run("portico", &["check".into(), file.to_string_lossy().into_owned()])
         }
+        Verb::Bench { arguments } => bench::run(&root(), &arguments),
         Verb::Replay { arguments } => cargo_run("portico-replay", &arguments),
     };
     outcome.unwrap_or_else(|problem| {

@@ -29,6 +29,12 @@ pub const LAB: &[Program] = &[
     program("socat", "socat"),
 ];
 
+/// What measuring needs beside the lab's: the peers.
+pub const BENCH: &[Program] = &[
+    program("haproxy", "haproxy"),
+    program("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
+];
+
 /// What the image builder needs, to fetch kernel packages and take them apart.
 pub const IMAGE: &[Program] = &[
     program("apt-cache", "apt"),

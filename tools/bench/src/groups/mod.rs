@@ -1,5 +1,8 @@
 //! The groups of rows, in the order in which they are measured.
 
+mod flooded;
+mod frames;
+
 use crate::{BenchError, Options, Row};
 use std::fmt::Write;
 
@@ -15,7 +18,8 @@ pub struct Group {
 }
 
 /// Every group. A new one gets a line here and a section in docs/performance.md.
-pub const ALL: &[Group] = &[];
+pub const ALL: &[Group] =
+    &[Group { name: "frames", about: "small datagrams a second", run: frames::run }];
 
 /// The groups of those names, in the order of [`ALL`]; all of them where no name is given.
 ///
