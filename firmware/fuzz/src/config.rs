@@ -1,7 +1,7 @@
 //! Config text: whole documents, edits of one, and the difference between two.
 //!
 //! ```text
-//!  cluster document      read, written down, read again
+//!  cluster document      alone: read, written down, read again
 //!  %%
 //!  set PATH VALUE        edits of it, one on a line: set, delete, get, complete
 //!  %%
@@ -26,16 +26,14 @@ const WORDS: usize = 4 << 10;
 /// Runs one input. Panics if something is not as it must be.
 pub fn input(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let mut parts = text.splitn(3, MARK);
-    let [first, edits, second] = [(); 3].map(|()| parts.next().unwrap_or_default());
-    read(first);
+    let Some((first, rest)) = text.split_once(MARK) else { return read(text) };
     let Ok(mut document) = Document::parse(first) else { return };
+    let (edits, second) = rest.split_once(MARK).unwrap_or((rest, ""));
     for edit in edits.lines().take(EDITS) {
         edited(&mut document, edit);
     }
     if let Ok(second) = Document::parse(second) {
         differences(&document, &second);
-        differences(&second, &document);
     }
 }
 
@@ -86,13 +84,14 @@ fn read(text: &str) {
         Ok(config) => legal(config),
         Err(problems) => placed(text, problems),
     }
-    if let Err(problems) = NodeDocument::parse(text) {
-        placed(text, &problems);
-    }
-    if let Some(rest) = Config::salvage(text, "n1") {
+    if let Some(rest) = Config::salvage(text, "n1").filter(|_| config.is_err()) {
         assert!(rest.vips.is_empty() && rest.services.is_empty() && rest.pools.is_empty());
         assert!(rest.node("n1").is_some() && rest.nodes.len() == 1);
         legal(&rest);
+    }
+    match NodeDocument::parse(text) {
+        Ok(node) => assert!((1..=limits::NAME_OCTETS).contains(&node.name.len())),
+        Err(problems) => placed(text, &problems),
     }
     match Document::parse(text) {
         Ok(document) => {

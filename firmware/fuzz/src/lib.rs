@@ -6,13 +6,17 @@
 //! | --- | --- |
 //! | [`frame`] | frames from the wire, captures |
 //! | [`config`] | documents, and edits of them |
+//! | [`console`] | what is typed at a console, and what the box answers |
 //!
 //! The ordinary tests run each over its seeds and random changes of them (`tests/hold.rs`);
 //! `cargo xtask fuzz` lets libFuzzer look for inputs that reach new code (`libfuzzer/`).
 #![expect(clippy::panic, reason = "a panic is how an input is reported")]
 
 pub mod config;
+pub mod console;
 pub mod frame;
+mod replies;
+mod screen;
 
 /// Where a search for inputs begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,4 +42,5 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "frame", input: frame::input, seeds: frame::seeds },
     Target { name: "config", input: config::input, seeds: config::seeds },
+    Target { name: "console", input: console::input, seeds: console::seeds },
 ];

@@ -44,9 +44,10 @@ fn changed(target: &'static Target) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn holds(index: usize, cases: u32) {
-    let target = &TARGETS[index];
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
+fn holds(name: &str, cases: u32) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
     let outcome = runner.run(&changed(target), |input| {
         (target.input)(&input);
         Ok(())
@@ -56,10 +57,15 @@ fn holds(index: usize, cases: u32) {
 
 #[test]
 fn changed_frames_hold() {
-    holds(0, 4096);
+    holds("frame", 4096);
 }
 
 #[test]
 fn changed_documents_hold() {
-    holds(1, 512);
+    holds("config", 512);
+}
+
+#[test]
+fn changed_sessions_hold() {
+    holds("console", 512);
 }
