@@ -18,6 +18,8 @@ pub struct Counters {
     pub transit: u64,
     /// Frames answered by a frame of our own.
     pub answered: u64,
+    /// Frames passed on to the box that serves their virtual address.
+    pub handed_over: u64,
     /// Frames for the node's own addresses.
     pub own: u64,
     /// Packets of the node's own host stacks sent.
@@ -86,6 +88,7 @@ impl Counters {
             balanced: 0,
             transit: 0,
             answered: 0,
+            handed_over: 0,
             own: 0,
             originated: 0,
             held: 0,
@@ -134,12 +137,13 @@ impl Counters {
         self.plain().into_iter()
     }
 
-    fn plain(&self) -> [(&'static str, u64); 16] {
+    fn plain(&self) -> [(&'static str, u64); 17] {
         [
             ("received", self.received),
             ("balanced", self.balanced),
             ("transit", self.transit),
             ("answered", self.answered),
+            ("handed_over", self.handed_over),
             ("own", self.own),
             ("originated", self.originated),
             ("held", self.held),
@@ -155,12 +159,13 @@ impl Counters {
         ]
     }
 
-    fn plain_mut(&mut self) -> [(&'static str, &mut u64); 16] {
+    fn plain_mut(&mut self) -> [(&'static str, &mut u64); 17] {
         [
             ("received", &mut self.received),
             ("balanced", &mut self.balanced),
             ("transit", &mut self.transit),
             ("answered", &mut self.answered),
+            ("handed_over", &mut self.handed_over),
             ("own", &mut self.own),
             ("originated", &mut self.originated),
             ("held", &mut self.held),
@@ -186,6 +191,7 @@ impl Counters {
             Verdict::Forward { service: Some(_), .. } => self.balanced += 1,
             Verdict::Forward { service: None, .. } => self.transit += 1,
             Verdict::Answer => self.answered += 1,
+            Verdict::HandedOver => self.handed_over += 1,
             Verdict::Own(_) => self.own += 1,
             Verdict::Drop(reason) => self.drops[reason.index()] += 1,
             Verdict::Held(_) => self.held += 1,

@@ -15,6 +15,7 @@ use model::limits::{
 
 use crate::forwarder::Path;
 use crate::hold::{Hold, Waiting};
+use crate::tables::Owner;
 use crate::verdict::{DropReason, HeldId};
 
 /// Entries that share a place in the table; the one that ends first makes room.
@@ -49,6 +50,8 @@ pub enum Fate {
     Follow(Path),
     /// They share their first fragment's end.
     Drop(DropReason),
+    /// They go to the box that their first fragment was handed over to.
+    HandOver(Owner),
 }
 
 /// What is known of datagrams in fragments.

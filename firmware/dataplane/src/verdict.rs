@@ -17,6 +17,8 @@ pub enum Verdict {
     },
     /// We generated a frame in reply: ARP, NDP, echo, ICMP error, reset.
     Answer,
+    /// Passed on to the box of the cluster that serves its virtual address.
+    HandedOver,
     /// For one of the node's own addresses.
     Own(OwnTarget),
     /// Not sent on; the reason is counted.
@@ -90,6 +92,9 @@ drop_reasons! {
     Redirect = "redirect",
     /// An ARP or NDP message that asks for and says nothing of ours.
     NeighborNotOurs = "neighbor_not_ours",
+    /// A virtual address that another box serves and that cannot be passed on to it, or that
+    /// nobody may serve now.
+    NotServing = "not_serving",
     /// A virtual address of ours, and no service there takes this packet.
     NoService = "no_service",
     /// The service has no server that may take a new flow.

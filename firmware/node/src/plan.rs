@@ -12,8 +12,8 @@ use base::{Mac, NetworkId, PoolId, PortId, Prefix, ServerId, ServiceId, VipId};
 use dataplane::Counters;
 use dataplane::maglev::{Candidate, Maglev};
 use dataplane::tables::{
-    ANYWHERE, AddressTable, Network, Pool, Port, Role, Route, Routes, Server, Service, Services,
-    Tables, Vip,
+    ANYWHERE, AddressTable, Network, Owner, Pool, Port, Role, Route, Routes, Server, Service,
+    Services, Tables, Vip,
 };
 use model::config::{Check, Config, Gateway, Node, ServerState, ServiceProtocol};
 use model::limits;
@@ -292,6 +292,7 @@ impl Plan {
             addresses: Arc::new(self.addresses()),
             routes: Arc::new(self.routes()),
             vips: Arc::new(self.vips()),
+            peers: Arc::default(),
             services: Arc::new(self.service_table()),
             pools: Arc::new(self.pools(&working)),
             servers: Arc::new(self.servers(&working)),
@@ -438,7 +439,12 @@ impl Plan {
 
     fn vips(&self) -> Vec<Vip> {
         let vips = self.config.vips.iter();
-        vips.map(|vip| Vip { address: mapped(vip.address), network: vip.network }).collect()
+        let vip = |vip: &model::config::Vip| Vip {
+            address: mapped(vip.address),
+            network: vip.network,
+            owner: Owner::Us,
+        };
+        vips.map(vip).collect()
     }
 
     fn service_table(&self) -> Services {

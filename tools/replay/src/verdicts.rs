@@ -16,6 +16,8 @@ pub fn lines(world: &World, frames: &[Input<'_>], verdicts: &[Verdict]) -> Strin
         let (word, reason, service, server) = match *verdict {
             Verdict::Forward { service, server } => ("forward", None, service, server),
             Verdict::Answer => ("answer", None, None, None),
+            // Nobody else owns anything in a replay.
+            Verdict::HandedOver => ("forward", None, None, None),
             Verdict::Own(_) => ("own", None, None, None),
             Verdict::Drop(reason) => ("drop", Some(reason.name()), None, None),
             // Nothing waits at the end of a replay.
@@ -43,6 +45,7 @@ pub fn summarize(frames: &[Input<'_>], verdicts: &[Verdict], sent: usize) -> Sum
         match verdict {
             Verdict::Forward { .. } => summary.forwarded += 1,
             Verdict::Answer => summary.answered += 1,
+            Verdict::HandedOver => summary.forwarded += 1,
             Verdict::Own(_) => summary.own += 1,
             Verdict::Drop(_) | Verdict::Held(_) => summary.dropped += 1,
         }

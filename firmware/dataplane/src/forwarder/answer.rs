@@ -161,6 +161,7 @@ impl Forwarder {
     fn vip_there(&self, pass: &Pass<'_>, ip: &Ip) -> Option<IpAddr> {
         let family = |address: &IpAddr| address.is_ipv4() == (ip.version == Version::V4);
         let here = pass.tables.vips.iter().filter(|vip| vip.network == pass.port.network);
+        let here = here.filter(|vip| self.may_serve(pass.now, vip));
         here.map(|vip| unmapped(vip.address)).find(family)
     }
 }

@@ -41,6 +41,9 @@ impl Forwarder {
         if !server.up && direction == Direction::Request {
             return self.failed(pass, bytes, offload, headers, ip, slot);
         }
+        if let Some(owner) = self.served_elsewhere(pass, service) {
+            return self.hand_over(pass, bytes, offload, headers, ip, owner);
+        }
         let expired = pass.tables.service(service).is_some_and(|service| {
             record.is_expired(crate::flow::Ticks::at(pass.now), service.idle)
         });
@@ -176,6 +179,13 @@ impl Forwarder {
         let key = ip.flow_key()?;
         let services = &pass.tables.services;
         let found = services.find_reply(key.source, key.protocol, key.source_port)?;
+        if let ReplyMatch::One { service, .. } = found
+            && let Some(owner) = self.served_elsewhere(pass, service)
+        {
+            let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
+            self.handed_fragment(pass, ip, owner, verdict);
+            return Some(verdict);
+        }
         let verdict = self
             .recall(pass, ip, &key, found)
             .map(|path| self.pass_on(pass, bytes, offload, headers, ip, &path))

@@ -5,6 +5,7 @@ use packet::headers::{Headers, Ip, Transport};
 
 use super::{Forwarder, Pass, Path};
 use crate::fragments::{DatagramKey, Fate, Orphan};
+use crate::tables::Owner;
 use crate::verdict::{DropReason, Verdict};
 
 impl Forwarder {
@@ -23,9 +24,11 @@ impl Forwarder {
         }
         let fate = match verdict {
             Verdict::Drop(reason) => Fate::Drop(reason),
-            Verdict::Forward { .. } | Verdict::Answer | Verdict::Own(_) | Verdict::Held(_) => {
-                Fate::Follow(*path)
-            }
+            Verdict::Forward { .. }
+            | Verdict::Answer
+            | Verdict::HandedOver
+            | Verdict::Own(_)
+            | Verdict::Held(_) => Fate::Follow(*path),
         };
         self.fragments.learn(pass.now, key, fate);
         self.first_fragment_seen = true;
@@ -40,9 +43,32 @@ impl Forwarder {
         let reason = match verdict {
             Verdict::Drop(reason) => reason,
             Verdict::Answer => DropReason::NoService,
-            Verdict::Forward { .. } | Verdict::Own(_) | Verdict::Held(_) => return,
+            Verdict::Forward { .. } | Verdict::HandedOver | Verdict::Own(_) | Verdict::Held(_) => {
+                return;
+            }
         };
         self.fragments.learn(pass.now, key, Fate::Drop(reason));
+        self.first_fragment_seen = true;
+    }
+
+    /// The rest of a datagram goes to the box that its first fragment was handed over to.
+    pub(super) fn handed_fragment(
+        &mut self,
+        pass: &Pass<'_>,
+        ip: &Ip,
+        owner: Owner,
+        verdict: Verdict,
+    ) {
+        let Some(key) = datagram(ip) else { return };
+        let fate = match verdict {
+            Verdict::Drop(reason) => Fate::Drop(reason),
+            Verdict::Forward { .. }
+            | Verdict::Answer
+            | Verdict::HandedOver
+            | Verdict::Own(_)
+            | Verdict::Held(_) => Fate::HandOver(owner),
+        };
+        self.fragments.learn(pass.now, key, fate);
         self.first_fragment_seen = true;
     }
 
@@ -64,6 +90,7 @@ impl Forwarder {
             }
             Some(Fate::Follow(path)) => self.pass_on(pass, bytes, offload, headers, ip, &path),
             Some(Fate::Drop(reason)) => Verdict::Drop(reason),
+            Some(Fate::HandOver(owner)) => self.hand_over(pass, bytes, offload, headers, ip, owner),
             None if pass.origin.held().is_some() => Verdict::Drop(DropReason::FragmentTimeout),
             None => {
                 let orphan = Orphan { key, port: pass.id };

@@ -6,6 +6,7 @@ mod classify;
 mod emit;
 mod errors;
 mod fragment;
+mod hand_over;
 mod neighbor;
 mod originate;
 mod resume;
@@ -16,7 +17,7 @@ use alloc::vec;
 use arrayvec::ArrayVec;
 use base::rate::TokenBucket;
 use base::{Frame, Instant, Offload, PortId, ServerId, ServiceId};
-use model::limits::{self, BURST, PORTS, SCRATCH_OCTETS};
+use model::limits::{self, BURST, NETWORKS, PORTS, SCRATCH_OCTETS};
 use packet::Malformed;
 use packet::headers::{self, Body, Headers};
 use packet::rewrite::Translation;
@@ -51,6 +52,8 @@ pub struct Forwarder {
     counters: Counters,
     /// By port: a flood on one side must not silence us on the other.
     limits: Box<[Limits]>,
+    /// By network: until when this node may serve virtual addresses there.
+    leases: [Instant; NETWORKS],
     /// The table generation that waiting frames were last held against.
     generation: u32,
     expired_at: Instant,
@@ -157,6 +160,7 @@ impl Forwarder {
             hold: Hold::default(),
             neighbors: NeighborQueue::default(),
             counters: Counters::new(capacity.services, capacity.servers),
+            leases: [Instant::FAR; NETWORKS],
             limits: (0..PORTS).map(|_| Limits::default()).collect(),
             generation: 0,
             expired_at: Instant::ZERO,
@@ -164,6 +168,12 @@ impl Forwarder {
             parsed: Box::default(),
             scratch: vec![0; SCRATCH_OCTETS].into_boxed_slice(),
         }
+    }
+
+    /// From now on virtual addresses are served until these times, by network; a box that is
+    /// alone serves for ever, and so does one that was told nothing.
+    pub const fn set_leases(&mut self, leases: [Instant; NETWORKS]) {
+        self.leases = leases;
     }
 
     /// Handles up to [`BURST`] frames that `port` received. `out` must be cleared; what is to be

@@ -140,6 +140,10 @@ impl Forwarder {
 
     /// One of our addresses on the network of this port.
     fn is_ours(&self, pass: &Pass<'_>, address: Ipv6Addr) -> bool {
-        matches!(pass.tables.role(pass.port, address), Some(Role::Primary | Role::Virtual(_)))
+        match pass.tables.role(pass.port, address) {
+            Some(Role::Primary) => true,
+            Some(Role::Virtual(vip)) => self.elsewhere_served(pass, vip).is_none(),
+            Some(Role::Broadcast) | None => false,
+        }
     }
 }

@@ -38,6 +38,8 @@ pub struct Tables {
     pub routes: Arc<Routes>,
     /// By [`VipId`].
     pub vips: Arc<Vec<Vip>>,
+    /// The other boxes of the cluster: what [`Owner::Peer`] counts.
+    pub peers: Arc<Vec<Peer>>,
     /// What is offered at the virtual addresses.
     pub services: Arc<Services>,
     /// By [`PoolId`].
@@ -92,6 +94,33 @@ pub struct Vip {
     pub address: Ipv6Addr,
     /// Where it lives.
     pub network: NetworkId,
+    /// Who serves it.
+    pub owner: Owner,
+}
+
+/// Who serves a virtual address, as the cluster has agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This node, while its lease on the address's network lasts.
+    Us,
+    /// The one at this place of [`Tables::peers`].
+    Peer(u16),
+    /// Nobody for the moment.
+    Nobody,
+}
+
+/// Another box of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its Ethernet address on each network where it was heard.
+    pub stations: Vec<(NetworkId, Mac)>,
+}
+
+impl Peer {
+    /// Its Ethernet address on a network.
+    pub fn station(&self, network: NetworkId) -> Option<Mac> {
+        self.stations.iter().find(|(on, _)| *on == network).map(|(_, mac)| *mac)
+    }
 }
 
 /// A service.
@@ -152,6 +181,11 @@ impl Tables {
     #[inline]
     pub fn role(&self, port: &Port, address: Ipv6Addr) -> Option<Role> {
         self.addresses.get(port.network.0, address)
+    }
+
+    /// Whether a station is another box of the cluster.
+    pub fn is_peer(&self, network: NetworkId, mac: Mac) -> bool {
+        self.peers.iter().any(|peer| peer.station(network) == Some(mac))
     }
 
     /// Whether packets may go from one network to the other without a service: one of them has

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::address::mapped;
-use base::{Frame, Instant, Offload, ServerId};
-use dataplane::tables::{AddressTable, Tables};
+use base::{Frame, Instant, Mac, Offload, ServerId};
+use dataplane::tables::{AddressTable, Owner, Peer, Tables};
 use dataplane::{Capacity, Event, Forwarder, HeldId, Output, OwnTarget, Source, Verdict};
 use model::Config;
 use model::config::{Gateway, ServerState};
+use model::limits::NETWORKS;
 use node::{Attached, Plan};
 
-use super::{INSIDE, OUTSIDE, Port, ROUTER, Wire, mac_of};
+use super::{INSIDE, OUTSIDE, PEER, Port, ROUTER, Wire, mac_of};
 
 /// The document of every test here.
 pub const CONFIG: &str = include_str!("cluster.toml");
@@ -47,7 +48,9 @@ pub struct Lab {
     plan: Plan,
     attached: Vec<Attached>,
     down: Vec<ServerId>,
-    neighbors: BTreeMap<(u16, std::net::Ipv6Addr), base::Mac>,
+    /// Virtual addresses, by their place, that are not this node's.
+    given: Vec<(usize, Owner)>,
+    neighbors: BTreeMap<(u16, std::net::Ipv6Addr), Mac>,
     /// What the forwarder sees.
     pub tables: Tables,
     /// Under test.
@@ -86,6 +89,7 @@ impl Lab {
             config,
             attached: attached.to_vec(),
             down: vec![],
+            given: vec![],
             neighbors,
             tables: Tables::default(),
             forwarder: Forwarder::new(capacity, SEED),
@@ -159,12 +163,35 @@ impl Lab {
         self.publish();
     }
 
+    /// Another box of the cluster, which is heard on both networks, serves a virtual address, or
+    /// nobody does.
+    pub fn give_away(&mut self, vip: &str, owner: Owner) {
+        let place = self.config.vips.iter().position(|it| it.name == vip).expect("a VIP");
+        self.given.retain(|(known, _)| *known != place);
+        self.given.push((place, owner));
+        self.publish();
+    }
+
+    /// The leases of both networks end then.
+    pub fn lease_until(&mut self, until: Instant) {
+        self.forwarder.set_leases([until; NETWORKS]);
+    }
+
     /// New tables, as control would hand them over.
     fn publish(&mut self) {
         let generation = self.tables.generation + 1;
         let down = &self.down;
         self.tables = self.plan.tables(&self.attached, |id| !down.contains(&id));
         self.tables.generation = generation;
+        let mut vips = self.tables.vips.to_vec();
+        self.given.iter().for_each(|&(place, owner)| vips[place].owner = owner);
+        self.tables.vips = Arc::new(vips);
+        let stations = |macs: [Mac; 2]| {
+            let ports = self.tables.ports.iter().zip(macs);
+            Peer { stations: ports.map(|(port, mac)| (port.network, mac)).collect() }
+        };
+        let silent = Peer::default();
+        self.tables.peers = Arc::new(vec![stations(PEER), silent]);
         let entries = self.neighbors.iter().map(|(&(port, address), &mac)| (port, address, mac));
         self.tables.neighbors = Arc::new(AddressTable::build(SEED, entries));
     }
@@ -249,6 +276,7 @@ impl Lab {
     fn check_counters(&self) {
         let counters = self.forwarder.counters();
         let decided = counters.balanced + counters.transit + counters.answered + counters.own;
+        let decided = decided + counters.handed_over;
         let dropped: u64 = counters.drops.iter().sum();
         assert_eq!(counters.received, self.received);
         assert_eq!(decided + dropped + self.held.len() as u64, self.received, "{counters:?}");
@@ -271,6 +299,7 @@ impl Lab {
                 format!("forward {service}/{server}")
             }
             Verdict::Answer => "answer".into(),
+            Verdict::HandedOver => "handed over".into(),
             Verdict::Own(OwnTarget::Probes) => "own probes".into(),
             Verdict::Own(OwnTarget::Faces) => "own faces".into(),
             Verdict::Drop(reason) => format!("drop {}", reason.name()),

@@ -10,6 +10,6 @@ mod wires;
 
 pub use lab::{Lab, Seen};
 pub use wires::{
-    CLIENT, CLIENT6, INSIDE, OUTSIDE, Port, ROUTER, Wire, inside, mac_of, outside, to_inside,
+    CLIENT, CLIENT6, INSIDE, OUTSIDE, PEER, Port, ROUTER, Wire, inside, mac_of, outside, to_inside,
     to_outside, with_macs,
 };

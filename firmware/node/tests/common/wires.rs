@@ -23,6 +23,8 @@ pub enum Port {
 pub const OUTSIDE: Mac = Mac([0x02, 0x70, 0, 0, 0, 0]);
 /// The node's Ethernet address inside.
 pub const INSIDE: Mac = Mac([0x02, 0x70, 0, 0, 0, 1]);
+/// Those of another box of the cluster, outside and inside.
+pub const PEER: [Mac; 2] = [Mac([0x02, 0x72, 0, 0, 0, 0]), Mac([0x02, 0x72, 0, 0, 0, 1])];
 /// The outside router's.
 pub const ROUTER: Mac = Mac([0x02, 0x71, 0, 0, 0, 1]);
 

@@ -10,6 +10,7 @@ mod common;
 mod table;
 
 mod any_frames;
+mod cluster;
 mod echoes;
 mod fragments;
 mod hops;
