@@ -39,14 +39,16 @@ pub struct Arguments {
 impl Arguments {
     /// What the groups are told.
     pub fn options(&self) -> Options {
+        // Programs that we start look for our files from elsewhere.
+        let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         let usual = if self.quick { QUICK_ROUNDS } else { ROUNDS };
         Options {
             rounds: self.rounds.map_or(usual, usize::from),
             quick: self.quick,
             seed: self.seed,
             supervisor: self.supervisor.clone(),
-            folder: self.root.join("target/bench"),
-            root: self.root.clone(),
+            folder: root.join("target/bench"),
+            root,
         }
     }
 }

@@ -127,8 +127,10 @@ impl Report {
             if let Some(failure) = &group.failure {
                 let _ = writeln!(text, "  not measured: {failure}");
             }
+            let mut before = None;
             for row in &group.rows {
-                text.push_str(&line(row));
+                text.push_str(&lines(row, before));
+                before = Some(row);
             }
         }
         text
@@ -148,29 +150,45 @@ impl Report {
     }
 }
 
-/// A row as two lines: the quantity, and what was measured; a third with the note.
-fn line(row: &Row) -> String {
-    let mut text = format!("  {}\n    {} {}", row.what, row.subject, interval(row, &row.samples));
-    // Writing to a string cannot fail.
-    if let Some(peer) = &row.peer {
-        let _ = write!(text, "   {} {}", peer.name, interval(row, &peer.samples));
-        let ratio = estimate(&row.ratios());
-        let ratio = ratio.map_or_else(|| "none".to_owned(), |ratio| ratio.to_string());
-        let _ = write!(text, "   ratio {ratio}");
-    }
-    if let Some(bar) = &row.bar {
+/// A row as lines: the quantity and the subject, where the row before has not said them, the peer
+/// with the ratio, and the note.
+fn lines(row: &Row, before: Option<&Row>) -> String {
+    let mut text = String::new();
+    let bar = row.bar.map(|bar| {
         let met = match row.met() {
             Some(true) => "met",
             Some(false) => "NOT MET",
             None => "not judged",
         };
-        let _ = write!(text, "   bar {}: {met}", bar.shown(row.unit));
+        format!("   bar {}: {met}", bar.shown(row.unit))
+    });
+    let bar = bar.unwrap_or_default();
+    // Writing to a string cannot fail.
+    if before.is_none_or(|before| before.what != row.what) {
+        let _ = writeln!(text, "  {}", row.what);
     }
-    text.push('\n');
+    let said = before.is_some_and(|before| {
+        before.what == row.what && before.subject == row.subject && before.samples == row.samples
+    });
+    let own = if row.peer.is_none() { &*bar } else { "" };
+    if !said {
+        let _ = writeln!(text, "{}{own}", column(&row.subject, &interval(row, &row.samples)));
+    }
+    if let Some(peer) = &row.peer {
+        let ratio = estimate(&row.ratios());
+        let ratio = ratio.map_or_else(|| "none".to_owned(), |ratio| ratio.to_string());
+        let peer = column(&peer.name, &interval(row, &peer.samples));
+        let _ = writeln!(text, "{peer:<72} {ratio}{bar}");
+    }
     if !row.note.is_empty() {
-        let _ = writeln!(text, "    {}", row.note);
+        let _ = writeln!(text, "      {}", row.note);
     }
     text
+}
+
+/// A name and a figure, in columns.
+fn column(name: &str, figure: &str) -> String {
+    format!("    {name:<24} {figure}")
 }
 
 /// The median of some samples of a row, with its interval.
@@ -247,14 +265,22 @@ mod tests {
             "load     0 0 0 before the run",
             "quick: not for figures",
             "frames  (7 s; load before 0.5 0 0)",
-            "Portico 300 k/s (200 k/s–400 k/s, range)",
-            "nftables 100 k/s",
-            "ratio 3.00× (2.00–4.00)",
-            "bar ≥ 4.50×: NOT MET",
+            "Portico                  300 k/s (200 k/s–400 k/s, range)",
+            "nftables                 100 k/s",
+            "3.00× (2.00–4.00)   bar ≥ 4.50×: NOT MET",
             "one worker",
         ] {
             assert!(table.contains(part), "{part} is not in\n{table}");
         }
+    }
+
+    #[test]
+    fn what_the_row_before_has_said_is_not_said_again() {
+        let row = |peer| Row::new("x/s", Unit::PerSecond, vec![1.0]).against(peer, vec![2.0]);
+        let text = lines(&row("one"), None) + &lines(&row("two"), Some(&row("one")));
+        assert_eq!(text.matches("x/s").count(), 1, "{text}");
+        assert_eq!(text.matches("Portico").count(), 1, "{text}");
+        assert_eq!(text.matches("0.50×").count(), 2, "{text}");
     }
 
     #[test]

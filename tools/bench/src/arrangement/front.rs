@@ -176,7 +176,7 @@ fn nftables() -> String {
 fn haproxy() -> String {
     let mut text = "global
     nbthread 1
-    maxconn 20000
+    maxconn 4000
 defaults
     mode tcp
     balance roundrobin
@@ -201,11 +201,11 @@ fn nginx(folder: &Path) -> String {
         "load_module {NGINX_STREAM};
 user root;
 worker_processes 1;
-worker_rlimit_nofile 60000;
+worker_rlimit_nofile 16000;
 daemon off;
 pid {folder}/nginx.pid;
 error_log stderr;
-events {{ worker_connections 20000; }}
+events {{ worker_connections 8000; }}
 stream {{
 "
     );

@@ -1,7 +1,13 @@
 //! The groups of rows, in the order in which they are measured.
 
+mod bulk;
+mod compare;
+mod connections;
+mod fetch;
 mod flooded;
 mod frames;
+mod onecore;
+mod roundtrip;
 
 use crate::{BenchError, Options, Row};
 use std::fmt::Write;
@@ -18,8 +24,14 @@ pub struct Group {
 }
 
 /// Every group. A new one gets a line here and a section in docs/performance.md.
-pub const ALL: &[Group] =
-    &[Group { name: "frames", about: "small datagrams a second", run: frames::run }];
+pub const ALL: &[Group] = &[
+    Group { name: "frames", about: "small datagrams a second", run: frames::run },
+    Group { name: "connections", about: "new TCP connections a second", run: connections::run },
+    Group { name: "bulk", about: "octets in a few TCP connections", run: bulk::run },
+    Group { name: "fetch", about: "from connecting to the whole answer", run: fetch::run },
+    Group { name: "roundtrip", about: "what is added to a round trip", run: roundtrip::run },
+    Group { name: "onecore", about: "all on one core, and overload", run: onecore::run },
+];
 
 /// The groups of those names, in the order of [`ALL`]; all of them where no name is given.
 ///

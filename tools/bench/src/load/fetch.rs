@@ -134,11 +134,3 @@ fn get_on(epoll: &Epoll, connection: &mut Connection, place: usize) -> Option<bo
         }
     }
 }
-
-/// One connection after the other for a while.
-///
-/// # Errors
-/// Where sockets cannot be made.
-pub fn one_by_one(client: &Namespace, duration: Duration) -> Result<Fetched, BenchError> {
-    keep_busy(client, 1, duration)
-}

@@ -2,6 +2,7 @@
 
 use super::bulk::{CHUNK, GIVE};
 use crate::BenchError;
+use crate::arrangement::affinity::{Place, pin};
 use crate::arrangement::namespace::Namespace;
 use crate::arrangement::{BULK, ECHO, FETCH, SERVERS, UDP_ECHO, VIP};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -182,8 +183,9 @@ fn bulk(mut stream: TcpStream, stop: &AtomicBool) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Sends back what comes.
+/// Sends back what comes, from the core where the client is.
 fn echo(mut stream: TcpStream, stop: &AtomicBool) -> std::io::Result<()> {
+    pin(Place::Load);
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(LOOK))?;
     let mut octets = [0; 64];
