@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod identity;
 pub mod member;
 pub mod pulse;
+pub mod seal;
 pub mod settings;
 pub mod wire;
 

@@ -22,7 +22,12 @@ const TABLE: &[Row] = &[
     firmware("firmware/model", 1, &["base"], &["arrayvec", "serde", "postcard", "toml"]),
     firmware("firmware/packet", 1, &["base"], &["arrayvec", "smoltcp"]),
     firmware("firmware/dataplane", 2, &["base", "model", "packet"], &["arrayvec"]),
-    firmware("firmware/cluster", 2, &["base", "model"], &["postcard", "serde"]),
+    firmware(
+        "firmware/cluster",
+        2,
+        &["base", "model"],
+        &["chacha20poly1305", "hkdf", "postcard", "serde", "sha2"],
+    ),
     firmware("firmware/health", 2, &["base", "model"], &["arrayvec"]),
     firmware("firmware/hoststack", 2, &["base", "model", "packet"], &["arrayvec", "smoltcp"]),
     firmware(
