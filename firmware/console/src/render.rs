@@ -42,6 +42,8 @@ pub(crate) fn text(view: &View) -> String {
             }
         }
         View::Lines(lines) => lines.iter().for_each(|text| line(&mut out, text)),
+        View::Events(events) => events.iter().for_each(|(text, _)| event(&mut out, text)),
+        View::Summary(text, _) => event(&mut out, text),
         View::Problems(problems) => {
             problems.iter().for_each(|problem| sentence(&mut out, problem));
             line(&mut out, "nothing was changed");
@@ -56,6 +58,11 @@ pub(crate) fn text(view: &View) -> String {
 pub(crate) fn line(out: &mut String, text: &str) {
     out.extend(text.trim_end().chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }));
     out.push_str("\r\n");
+}
+
+/// A line as it is, if it fits; else as a sentence.
+fn event(out: &mut String, text: &str) {
+    if width(text) <= WIDTH { line(out, text) } else { sentence(out, text) }
 }
 
 /// A sentence in as many lines as it takes; an empty one in none.
@@ -144,7 +151,7 @@ fn is_number(rows: &[Vec<Cell>], column: usize) -> bool {
 }
 
 /// A view as JSON: a table is an array of objects, one on a line; names and values are an object;
-/// lines are an array of strings.
+/// lines are an array of strings; what goes on is an object on a line for each event.
 pub(crate) fn json(view: &View) -> String {
     let mut out = String::new();
     match view {
@@ -154,6 +161,19 @@ pub(crate) fn json(view: &View) -> String {
             array(&mut out, rows);
         }
         View::Record(fields) => {
+            out.push_str(&object(fields.iter().map(|(name, cell)| (name, cell))));
+        }
+        View::Events(events) => {
+            let objects: Vec<String> = events
+                .iter()
+                .map(|(_, fields)| object(fields.iter().map(|(name, cell)| (name, cell))))
+                .collect();
+            if objects.is_empty() {
+                return out;
+            }
+            out.push_str(&objects.join("\r\n"));
+        }
+        View::Summary(_, fields) => {
             out.push_str(&object(fields.iter().map(|(name, cell)| (name, cell))));
         }
         View::Lines(lines) | View::Problems(lines) => {

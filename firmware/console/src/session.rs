@@ -84,6 +84,8 @@ pub struct Session {
     editor: Editor,
     /// Typed and not looked at.
     ahead: VecDeque<u8>,
+    /// Ctrl-C was pressed while a reply was waited for.
+    stop: bool,
     out: Vec<u8>,
     sent: usize,
 }
@@ -104,12 +106,21 @@ enum Waiting {
     /// Whether this user is who they say.
     Login(String),
     /// A reply, to be shown through these filters; then the session is in that mode, unless the
-    /// reply is a refusal.
-    Reply(Vec<Pass>, Mode),
+    /// reply is a refusal. Before it may come others, which say what goes on.
+    Reply(Vec<Pass>, Mode, Parts),
     /// What may follow the piece of a line; this key wants to know.
     Options(Options, Wish),
     /// A reply that nobody wants any more.
     Nothing,
+}
+
+/// What was told while something goes on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    /// Rows that passed the filters.
+    rows: usize,
+    /// Rows that were left out, because the line was far behind.
+    left_out: usize,
 }
 
 /// What is to be done with what may follow.
@@ -135,6 +146,7 @@ impl Session {
             decoder: Decoder::default(),
             editor: Editor::new(String::new()),
             ahead: VecDeque::new(),
+            stop: false,
             out: Vec::new(),
             sent: 0,
         };
@@ -172,6 +184,12 @@ impl Session {
         ask
     }
 
+    /// Whether what was asked for is to end, since the last call: Ctrl-C was pressed. The reply is
+    /// waited for all the same.
+    pub fn take_stop(&mut self) -> bool {
+        mem::take(&mut self.stop)
+    }
+
     /// How many octets [`Self::input`] takes now without losing any.
     pub fn room(&self) -> usize {
         AHEAD.saturating_sub(self.ahead.len())
@@ -183,7 +201,11 @@ impl Session {
         match self.take_waiting() {
             None => {}
             Some(login @ Waiting::Login(_)) => self.state = State::Waiting(login),
-            Some(Waiting::Reply(filters, mode)) => self.show(reply, &filters, mode),
+            Some(Waiting::Reply(filters, mode, mut parts)) if reply.goes_on() => {
+                self.show_part(reply, &filters, &mut parts);
+                self.state = State::Waiting(Waiting::Reply(filters, mode, parts));
+            }
+            Some(Waiting::Reply(filters, mode, parts)) => self.show(reply, &filters, mode, parts),
             Some(Waiting::Options(options, wish)) => {
                 self.grant(&lookup::fill(options, reply), wish);
             }
@@ -321,7 +343,11 @@ impl Session {
                 self.editor.key(Key::Interrupt);
                 return;
             }
-            State::Waiting(_) | State::Over => return,
+            State::Waiting(waiting) => {
+                self.stop |= matches!(waiting, Waiting::Reply(..));
+                return;
+            }
+            State::Over => return,
             State::Login(login) => *login = Login::default(),
             State::Paging(_) | State::Pasting(_) => self.state = State::Typing,
             State::Typing => drop(self.editor.key(Key::Interrupt)),

@@ -5,10 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 
-use base::time::Instant;
+use base::time::{Duration, Instant};
 use model::limits;
 use model::operator::Reply;
-use model::status;
+use model::status::{self, EchoOutcome};
 
 use crate::parse::Pass;
 
@@ -23,6 +23,10 @@ pub(crate) enum View {
     Lines(Vec<String>),
     /// What is wrong, a sentence each.
     Problems(Vec<String>),
+    /// Lines that tell what goes on, each with the same in names and values for programs.
+    Events(Vec<(String, Vec<(&'static str, Cell)>)>),
+    /// What came of it in the end, likewise. It is no row, and filters let it pass.
+    Summary(String, Vec<(&'static str, Cell)>),
     /// A sentence, under a name for programs.
     Sentence(&'static str, String),
     /// How many rows there were.
@@ -87,6 +91,8 @@ fn rows(view: &View) -> usize {
         View::Table { rows, .. } => rows.len(),
         View::Record(fields) => fields.len(),
         View::Lines(lines) | View::Problems(lines) => lines.len(),
+        View::Events(events) => events.len(),
+        View::Summary(..) => 0,
         View::Sentence(..) => 1,
         View::Count(count) => *count,
     }
@@ -117,7 +123,11 @@ fn keep(view: View, text: &str, those_with: bool) -> View {
             problems.retain(|problem| contains(problem) == those_with);
             View::Problems(problems)
         }
-        view @ (View::Sentence(..) | View::Count(_)) => view,
+        View::Events(mut events) => {
+            events.retain(|(line, _)| contains(line) == those_with);
+            View::Events(events)
+        }
+        view @ (View::Summary(..) | View::Sentence(..) | View::Count(_)) => view,
     }
 }
 
@@ -151,6 +161,8 @@ fn plain(reply: Reply) -> View {
         Reply::Committed { revision, saved, confirm_by } => {
             View::Sentence("committed", committed(revision, saved, confirm_by))
         }
+        Reply::Echo(echo) => View::Events(alloc::vec![(echo.to_string(), self::echo(echo))]),
+        Reply::Pinged(pinged) => View::Summary(pinged.to_string(), self::pinged(pinged)),
         Reply::Done(sentence) => View::Sentence("done", sentence),
         Reply::Refused(sentence) => View::Sentence("refused", sentence),
     }
@@ -361,6 +373,40 @@ fn candidate(candidate: status::Candidate) -> Vec<(String, Cell)> {
         ("committed_by".into(), unconfirmed.map_or(Cell::Nothing, |it| who(&it.user, it.face))),
         ("returns_at".into(), unconfirmed.map_or(Cell::Nothing, |it| Cell::Time(it.confirm_by))),
     ]
+}
+
+fn echo(echo: status::Echo) -> Vec<(&'static str, Cell)> {
+    let (from, after) = match echo.outcome {
+        EchoOutcome::Answered(after) => (Cell::text(echo.target), Some(after)),
+        EchoOutcome::Unreachable(from) | EchoOutcome::Expired(from) => (Cell::text(from), None),
+        EchoOutcome::Silent => (Cell::Nothing, None),
+    };
+    alloc::vec![
+        ("sequence", Cell::Number(echo.sequence.into())),
+        ("target", Cell::text(echo.target)),
+        ("source", Cell::text(echo.source)),
+        ("outcome", Cell::text(echo.outcome.word())),
+        ("from", from),
+        ("microseconds", microseconds(after)),
+    ]
+}
+
+fn pinged(pinged: status::Pinged) -> Vec<(&'static str, Cell)> {
+    let round_trips = pinged.round_trips.map_or([None; 3], |times| times.map(Some));
+    let [shortest, mean, longest] = round_trips.map(microseconds);
+    alloc::vec![
+        ("target", Cell::text(pinged.target)),
+        ("sent", Cell::Number(pinged.sent.into())),
+        ("received", Cell::Number(pinged.received.into())),
+        ("shortest_microseconds", shortest),
+        ("mean_microseconds", mean),
+        ("longest_microseconds", longest),
+    ]
+}
+
+fn microseconds(time: Option<Duration>) -> Cell {
+    let number = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    time.map_or(Cell::Nothing, |time| Cell::Number(number(time)))
 }
 
 fn committed(revision: u32, saved: bool, confirm_by: Option<Instant>) -> String {

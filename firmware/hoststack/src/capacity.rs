@@ -66,6 +66,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub const DEAD: Duration = Duration::from_secs(35);
 /// UDP ports that can be bound.
 pub const DATAGRAM_PORTS: usize = limits::STACK_DATAGRAM_PORTS;
+/// Echoes that were asked for, and answers that were not fetched.
+pub const ECHOES: usize = limits::STACK_ECHOES;
 /// TCP ports that can be listened on.
 pub const LISTENERS: usize = limits::STACK_LISTENERS;
 /// Datagrams that wait in each direction at each port and network, …

@@ -1,13 +1,14 @@
 //! A first look at a packet that has arrived: is it for smoltcp at all, does it open a
-//! connection, does it report that one failed?
+//! connection, does it report that one failed, does it answer a ping?
 //!
 //! smoltcp checks lengths, checksums and states; this look keeps from it what it takes wrongly:
 //! it accepts any IPv6 address that shares its last 16 bits with one of ours as if it were our
 //! solicited-node group, takes a fragment for a whole datagram when built without reassembly,
 //! and does not read ICMP errors.
 //!
-//! Reading list: RFC 791 §3.1, RFC 8200 §3, RFC 792, RFC 4443 §3.1, RFC 9293 §3.1.
+//! Reading list: RFC 791 §3.1, RFC 8200 §3, RFC 792, RFC 4443 §3 and §4, RFC 9293 §3.1.
 
+use crate::echo::EchoOutcome;
 use base::Protocol;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use smoltcp::wire::{Icmpv4Packet, Icmpv6Packet};
@@ -27,6 +28,8 @@ pub enum Kind {
     Opens { local: SocketAddr, remote: SocketAddr },
     /// An ICMP error about a TCP segment that we are said to have sent.
     Reports(Report),
+    /// An echo reply, or an ICMP error about an echo request that we are said to have sent.
+    Echoes(EchoReport),
     /// Not for smoltcp: a fragment, or another ICMP message.
     Ignored,
 }
@@ -42,6 +45,19 @@ pub struct Report {
     pub refused: bool,
 }
 
+/// What is said about an echo request (RFC 792, RFC 4443 §3 and §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoReport {
+    /// The addresses of the request.
+    pub local: IpAddr,
+    pub remote: IpAddr,
+    pub identifier: u16,
+    pub sequence: u16,
+    /// Who says it.
+    pub from: IpAddr,
+    pub outcome: EchoOutcome,
+}
+
 /// `None` for what is not a whole IP packet.
 pub fn glance(packet: &[u8]) -> Option<Glance> {
     let ip = ip(packet)?;
@@ -53,7 +69,7 @@ pub fn glance(packet: &[u8]) -> Option<Glance> {
             None => Kind::Ordinary,
         },
         Protocol::ICMP | Protocol::ICMPV6 => {
-            report(&ip, payload).map_or(Kind::Ignored, Kind::Reports)
+            echo_reply(&ip, payload).or_else(|| report(&ip, payload)).unwrap_or(Kind::Ignored)
         }
         _ => Kind::Ordinary,
     };
@@ -142,43 +158,97 @@ fn opening(
     Some((local, remote))
 }
 
-fn report(ip: &Ip, message: &[u8]) -> Option<Report> {
-    const HEADER: usize = 8;
-    let quote = message.get(HEADER..)?;
-    let (inner, refused) = match (ip.source, ip.destination) {
+/// Whether the message is ICMP of the packet's own version, with a right checksum.
+fn is_sound(ip: &Ip, message: &[u8]) -> bool {
+    match (ip.source, ip.destination) {
         (IpAddr::V4(_), IpAddr::V4(_)) if ip.protocol == Protocol::ICMP => {
-            const UNREACHABLE: u8 = 3;
-            const FRAGMENTATION_NEEDED: u8 = 4;
-            let icmp = Icmpv4Packet::new_checked(message).ok()?;
-            let [kind, code] = octets(message, 0)?;
-            let soft = code == FRAGMENTATION_NEEDED;
-            if kind != UNREACHABLE || soft || !icmp.verify_checksum() || quote.first()? >> 4 != 4 {
-                return None;
-            }
-            (ipv4(quote, true)?, matches!(code, 2 | 3))
+            Icmpv4Packet::new_checked(message).is_ok_and(|icmp| icmp.verify_checksum())
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) if ip.protocol == Protocol::ICMPV6 => {
-            const UNREACHABLE: u8 = 1;
-            let icmp = Icmpv6Packet::new_checked(message).ok()?;
-            let [kind, code] = octets(message, 0)?;
-            let sound = icmp.verify_checksum(&source, &destination);
-            if kind != UNREACHABLE || !sound || quote.first()? >> 4 != 6 {
-                return None;
-            }
-            (ipv6(quote, true)?, code == 4)
+            Icmpv6Packet::new_checked(message)
+                .is_ok_and(|icmp| icmp.verify_checksum(&source, &destination))
         }
+        _ => false,
+    }
+}
+
+fn echo_reply(ip: &Ip, message: &[u8]) -> Option<Kind> {
+    let reply = if ip.source.is_ipv4() { [0, 0] } else { [129, 0] };
+    if octets(message, 0)? != reply || !is_sound(ip, message) {
+        return None;
+    }
+    Some(Kind::Echoes(EchoReport {
+        local: ip.destination,
+        remote: ip.source,
+        identifier: short(message, 4)?,
+        sequence: short(message, 6)?,
+        from: ip.source,
+        outcome: EchoOutcome::Replied,
+    }))
+}
+
+/// What an ICMP error can say.
+#[derive(Clone, Copy)]
+enum Complaint {
+    /// The host itself has no such port or protocol.
+    Refused,
+    Unreachable,
+    Expired,
+}
+
+fn complaint(ip: &Ip, message: &[u8]) -> Option<Complaint> {
+    const FRAGMENTATION_NEEDED: u8 = 4;
+    let [kind, code] = octets(message, 0)?;
+    let v4 = ip.source.is_ipv4();
+    Some(match (v4, kind) {
+        (true, 3) if code == FRAGMENTATION_NEEDED => return None,
+        (true, 3) if matches!(code, 2 | 3) => Complaint::Refused,
+        (false, 1) if code == 4 => Complaint::Refused,
+        (true, 3) | (false, 1) => Complaint::Unreachable,
+        (true, 11) | (false, 3) => Complaint::Expired,
+        _ => return None,
+    })
+}
+
+fn report(ip: &Ip, message: &[u8]) -> Option<Kind> {
+    const HEADER: usize = 8;
+    let complaint = complaint(ip, message)?;
+    let quote = message.get(HEADER..)?;
+    let inner = match (ip.source, quote.first()? >> 4) {
+        (IpAddr::V4(_), 4) if is_sound(ip, message) => ipv4(quote, true)?,
+        (IpAddr::V6(_), 6) if is_sound(ip, message) => ipv6(quote, true)?,
         _ => return None,
     };
     let segment = quote.get(inner.payload..)?;
-    if inner.protocol != Protocol::TCP || inner.fragment {
-        return None;
+    match (inner.protocol, complaint) {
+        _ if inner.fragment => None,
+        (Protocol::TCP, Complaint::Refused | Complaint::Unreachable) => {
+            Some(Kind::Reports(Report {
+                local: SocketAddr::new(inner.source, short(segment, 0)?),
+                remote: SocketAddr::new(inner.destination, short(segment, 2)?),
+                sequence: number(segment, 4)?,
+                refused: matches!(complaint, Complaint::Refused),
+            }))
+        }
+        (Protocol::ICMP | Protocol::ICMPV6, _) => {
+            let request = if inner.source.is_ipv4() { [8, 0] } else { [128, 0] };
+            if octets(segment, 0)? != request {
+                return None;
+            }
+            Some(Kind::Echoes(EchoReport {
+                local: inner.source,
+                remote: inner.destination,
+                identifier: short(segment, 4)?,
+                sequence: short(segment, 6)?,
+                from: ip.source,
+                outcome: match complaint {
+                    Complaint::Refused | Complaint::Unreachable => EchoOutcome::Unreachable,
+                    Complaint::Expired => EchoOutcome::Expired,
+                },
+            }))
+        }
+        _ => None,
     }
-    Some(Report {
-        local: SocketAddr::new(inner.source, short(segment, 0)?),
-        remote: SocketAddr::new(inner.destination, short(segment, 2)?),
-        sequence: number(segment, 4)?,
-        refused,
-    })
 }
 
 fn octets<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {

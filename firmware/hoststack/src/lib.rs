@@ -34,7 +34,8 @@
 //! # What it does not do
 //!
 //! Fragments are not put together and not sent: TCP avoids them, and datagrams of the node's
-//! services fit the MTU. Echo is answered in the forwarder. Initial sequence numbers come from
+//! services fit the MTU. Echo is asked for here ([`HostStack::ask_echo`]) and answered in the
+//! forwarder. Initial sequence numbers come from
 //! smoltcp's seeded generator, which is not the keyed hash of RFC 6528.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -44,6 +45,7 @@ mod attachment;
 mod capacity;
 mod connection;
 mod device;
+mod echo;
 mod glance;
 mod place;
 mod queue;
@@ -55,6 +57,7 @@ mod upkeep;
 pub use attachment::Attachment;
 pub use capacity::Capacity;
 pub use connection::{Connection, ConnectionState, End};
+pub use echo::{ECHO_OCTETS, Echo, EchoError, EchoOutcome};
 pub use stack::{Counters, Event, Full, HostStack};
 pub use tcp::{ConnectError, ListenError, ReceiveError, SendError};
 pub use udp::{BindError, DatagramError};

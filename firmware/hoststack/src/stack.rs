@@ -4,6 +4,7 @@ use crate::attachment::Attachment;
 use crate::capacity::{Capacity, ERRORS};
 use crate::connection::{Cause, Connection, End, Entry, Phase};
 use crate::device::{Port, from_smoltcp, to_smoltcp};
+use crate::echo::{Asked, Echo};
 use crate::glance::{Kind, first_syn, glance};
 use crate::place::{Place, legal};
 use crate::queue::Queue;
@@ -41,6 +42,8 @@ pub enum Event {
     Incoming(u16),
     /// A datagram has arrived at this UDP port.
     Datagram(u16),
+    /// Something came of an echo that was asked for with this identifier.
+    Echo(u16),
 }
 
 /// What happened to packets, in numbers that only grow.
@@ -82,9 +85,12 @@ pub struct HostStack {
     pub(crate) dirty: bool,
     pub(crate) counters: Counters,
     pub(crate) next_id: u64,
-    queue: Queue,
+    /// Questions for an echo, and what came of others with their identifiers.
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) echoes: Vec<(u16, Echo)>,
+    pub(crate) queue: Queue,
     errors: TokenBucket,
-    rng: Rng,
+    pub(crate) rng: Rng,
 }
 
 impl HostStack {
@@ -126,6 +132,8 @@ impl HostStack {
             dirty: false,
             counters: Counters::default(),
             next_id: 0,
+            asked: Vec::new(),
+            echoes: Vec::new(),
             queue: Queue::new(0, 0),
             errors: TokenBucket::new(ERRORS.0, ERRORS.1),
             rng,
@@ -201,6 +209,7 @@ impl HostStack {
         match glance.kind {
             Kind::Ignored => self.counters.ignored += 1,
             Kind::Reports(report) => self.handle_report(network, &report),
+            Kind::Echoes(report) => self.handle_echo(now, &report),
             Kind::Opens { local, remote } => {
                 self.prepare(now, index, local, remote);
                 self.ingress(now, index, packet);

@@ -4,6 +4,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
 use base::time::Instant;
 
@@ -29,7 +30,7 @@ pub struct Origin {
 pub enum Role {
     /// See.
     View,
-    /// Drain servers, ask for a restart.
+    /// Drain servers, look into the network, ask for a restart.
     Operate,
     /// Change the configuration.
     Configure,
@@ -105,6 +106,17 @@ pub enum Request {
         /// No new flows; else again as configured.
         drain: bool,
     },
+    /// A host to be asked whether it is there. Answered by a [`Reply::Echo`] for each question, and
+    /// at last by [`Reply::Pinged`].
+    Ping {
+        /// Who.
+        target: IpAddr,
+        /// How many times, 1 to [`crate::limits::PING_COUNT`].
+        count: u16,
+    },
+    /// What this session asked for, and what goes on, to end. Not answered for itself: the last
+    /// reply to what ends comes early.
+    Stop,
     /// To change the candidate: nobody else may meanwhile.
     ConfigureEnter,
     /// To change it no more.
@@ -158,8 +170,10 @@ impl Request {
     /// What it takes to ask for it.
     pub const fn role(&self) -> Role {
         match self {
-            Self::Show(_) => Role::View,
-            Self::Reboot | Self::PowerOff | Self::DrainServer { .. } => Role::Operate,
+            Self::Show(_) | Self::Stop => Role::View,
+            Self::Reboot | Self::PowerOff | Self::DrainServer { .. } | Self::Ping { .. } => {
+                Role::Operate
+            }
             Self::ConfigureEnter
             | Self::ConfigureExit { .. }
             | Self::Set { .. }
@@ -239,6 +253,10 @@ pub enum Reply {
     Candidate(status::Candidate),
     /// To [`Topic::Neighbors`].
     Neighbors(Vec<status::Neighbor>),
+    /// What came of one question of [`Request::Ping`]. More replies follow.
+    Echo(status::Echo),
+    /// To [`Request::Ping`], at last.
+    Pinged(status::Pinged),
     /// To [`Request::ShowCandidate`] and [`Request::Compare`].
     Lines(Vec<String>),
     /// What is wrong; nothing was changed.
@@ -256,4 +274,11 @@ pub enum Reply {
     Done(String),
     /// It cannot be done, in one sentence that says why.
     Refused(String),
+}
+
+impl Reply {
+    /// Whether more replies to the same request follow.
+    pub const fn goes_on(&self) -> bool {
+        matches!(self, Self::Echo(_))
+    }
 }

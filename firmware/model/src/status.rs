@@ -3,6 +3,7 @@
 //! Names are the operator's own; counts are totals since start unless said otherwise; instants
 //! are on the clock whose zero is the start of the kernel.
 
+mod errands;
 mod operators;
 
 use alloc::string::String;
@@ -15,6 +16,7 @@ use base::{Mac, Prefix};
 
 use crate::config::{Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
 
+pub use errands::{Direction, Echo, EchoOutcome, Pinged};
 pub use operators::{Candidate, Holder, LogEntry, Revision, Session, Unconfirmed};
 
 /// A port of this box.
@@ -276,31 +278,6 @@ pub struct Version {
     pub node: String,
     /// Time since the kernel started.
     pub uptime: Duration,
-}
-
-/// Which way a frame passes a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// It came in.
-    In,
-    /// It went out.
-    Out,
-}
-
-impl Direction {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
 }
 
 /// A station on a network of this box.

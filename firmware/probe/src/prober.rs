@@ -167,7 +167,7 @@ impl Prober {
             let connection = match event {
                 Event::Connection(connection) => connection,
                 // Nobody listens here and nothing is bound.
-                Event::Incoming(_) | Event::Datagram(_) => continue,
+                Event::Incoming(_) | Event::Datagram(_) | Event::Echo(_) => continue,
             };
             let state = self.stack.state(connection);
             if let Some((id, started)) = self.attempt_of(connection)

@@ -1,5 +1,7 @@
 //! control: `node::Control` in its thread, and nothing that can take long.
 
+mod errands;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -15,8 +17,10 @@ use netio::Wake;
 use node::revisions::{Apply, Engine, Outcome};
 use node::status::Measured;
 use node::{Control, Exhausted, Said};
+use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::faces::Order;
 use crate::forward::empty_measurements;
 use crate::journal::Journal;
 use crate::others::Others;
@@ -88,6 +92,8 @@ pub struct ControlThread {
     pub verdicts: Receiver<Verdict>,
     /// From consoles.
     pub questions: Receiver<Question>,
+    /// To the faces: what goes on for a while.
+    pub orders: mpsc::Sender<Order>,
     /// From consoles: sessions that are over.
     pub ended: Receiver<u64>,
     /// The configuration and its changes.
@@ -238,6 +244,7 @@ impl ControlThread {
                     state.waiting.push_back((now, question));
                 }
                 Ok(question) => {
+                    let Some(question) = self.hand_over(question) else { continue };
                     let reply = self.reply(&question, now, state);
                     deliver(question, reply);
                 }
@@ -312,7 +319,9 @@ impl ControlThread {
             Request::DrainServer { pool, server, drain } => {
                 return self.drain(now, pool, server, *drain);
             }
-            Request::ConfigureEnter
+            Request::Ping { .. }
+            | Request::Stop
+            | Request::ConfigureEnter
             | Request::ConfigureExit { .. }
             | Request::Set { .. }
             | Request::Delete { .. }
@@ -360,6 +369,8 @@ impl ControlThread {
         let mut ended: Vec<Apply> = Vec::new();
         while let Ok(session) = self.ended.try_recv() {
             ended.extend(self.engine.session_ended(now, session));
+            // Full: what goes on ends by itself.
+            let _ = self.orders.try_send(Order::Stop(session));
         }
         ended.extend(self.engine.handle_timeout(now));
         for apply in ended {
@@ -474,6 +485,8 @@ fn needs_measurements(request: &Request) -> bool {
         | Request::Reboot
         | Request::PowerOff
         | Request::DrainServer { .. }
+        | Request::Ping { .. }
+        | Request::Stop
         | Request::ConfigureEnter
         | Request::ConfigureExit { .. }
         | Request::Set { .. }

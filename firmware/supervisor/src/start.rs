@@ -16,12 +16,13 @@ use model::limits;
 use model::status::Version;
 use node::revisions::Engine;
 use node::{Attached, Control, Plan};
+use tokio::sync::mpsc;
 
 use crate::auth::Auth;
 use crate::boot::{self, Machine};
 use crate::clock;
 use crate::control::{ControlThread, Ending};
-use crate::faces::{Faces, Line, LineSession, News, Post};
+use crate::faces::{Errands, Faces, Line, LineSession, News, Order, Post};
 use crate::forward::{Worker, empty_measurements};
 use crate::journal::Journal;
 use crate::others::{Others, attachments};
@@ -114,7 +115,8 @@ fn start(
     let (parting, ended) = channel();
     let post = Post::new(asker, parting, control_wake.clone(), faces.wake.clone());
     let greeting = (version.node.clone(), banner(&version, &plan));
-    let mut face = face(line, greeting, post, &news, faces, journal, rng.next());
+    let (orders, ordered) = mpsc::channel(limits::ERRANDS);
+    let mut face = face(line, greeting, (post, ordered), &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
     let progress = Arc::new(AtomicU64::new(0));
@@ -128,6 +130,7 @@ fn start(
         wake: control_wake,
         verdicts,
         questions,
+        orders,
         ended,
         engine,
         others,
@@ -210,7 +213,7 @@ fn plan(settings: Option<Settings>, seed: u64) -> (Plan, String) {
 fn face(
     line: Option<Box<dyn Line>>,
     (name, banner): (String, String),
-    post: Post,
+    (post, orders): (Post, mpsc::Receiver<Order>),
     news: &News,
     ends: StackEnds,
     journal: &Journal,
@@ -230,9 +233,11 @@ fn face(
     };
     // The stack hears where it is like everybody else.
     let local_ports = limits::LOCAL_PORT_FIRST..=limits::LOCAL_PORT_LAST;
+    let network = Network::new(HostStack::new(now, Vec::new(), local_ports, seed));
     Faces {
         line,
-        network: Network::new(HostStack::new(now, Vec::new(), local_ports, seed)),
+        errands: Errands { orders, network: network.clone() },
+        network,
         places: news.places.subscribe(),
         ends,
         post,

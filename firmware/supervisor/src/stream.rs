@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use hoststack::{Connection, End, Event, HostStack, ListenError, ReceiveError, SendError};
+use base::Instant;
+use hoststack::{
+    Connection, Echo, EchoError, End, Event, HostStack, ListenError, ReceiveError, SendError,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -31,6 +34,8 @@ struct Shared {
 struct Inner {
     stack: HostStack,
     waiting: BTreeMap<Connection, Waiting>,
+    /// Who waits for an echo, by identifier.
+    pinging: BTreeMap<u16, Waker>,
 }
 
 /// Who waits for what on a connection.
@@ -43,7 +48,7 @@ struct Waiting {
 impl Network {
     /// Shares a stack.
     pub fn new(stack: HostStack) -> Self {
-        let inner = Mutex::new(Inner { stack, waiting: BTreeMap::new() });
+        let inner = Mutex::new(Inner { stack, waiting: BTreeMap::new(), pinging: BTreeMap::new() });
         Self(Arc::new(Shared { inner, stirred: Notify::new(), incoming: Notify::new() }))
     }
 
@@ -73,6 +78,9 @@ impl Network {
                     waiting.write.take().into_iter().for_each(Waker::wake);
                 }
                 Event::Incoming(_) => self.0.incoming.notify_one(),
+                Event::Echo(identifier) => {
+                    inner.pinging.remove(&identifier).into_iter().for_each(Waker::wake);
+                }
                 Event::Datagram(_) => {}
             }
         }
@@ -101,9 +109,60 @@ impl Network {
         }
     }
 
+    /// Somebody who asks for echoes.
+    pub fn pinger(&self) -> Pinger {
+        let identifier = self.with(HostStack::echo_identifier);
+        Pinger { network: self.clone(), identifier }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Whoever panicked inside left the stack between two of its steps: it is still whole.
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks for echoes, and waits for them. Dropping it forgets what was asked.
+pub struct Pinger {
+    network: Network,
+    identifier: u16,
+}
+
+impl Pinger {
+    /// Asks a host, from the address that is returned.
+    ///
+    /// # Errors
+    /// [`EchoError`].
+    pub fn ask(&self, now: Instant, target: IpAddr, sequence: u16) -> Result<IpAddr, EchoError> {
+        let (network, identifier) = (&self.network, self.identifier);
+        let asked = network.with(|stack| stack.ask_echo(now, target, identifier, sequence));
+        network.stir();
+        asked
+    }
+
+    /// The next answer.
+    pub async fn answer(&mut self) -> Echo {
+        std::future::poll_fn(|context| {
+            let mut inner = self.network.lock();
+            if let Some(echo) = inner.stack.poll_echo(self.identifier) {
+                return Poll::Ready(echo);
+            }
+            inner.pinging.insert(self.identifier, context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits no more for an answer to this question.
+    pub fn forget(&self, sequence: u16) {
+        self.network.with(|stack| stack.forget_echo(self.identifier, sequence));
+    }
+}
+
+impl Drop for Pinger {
+    fn drop(&mut self) {
+        let mut inner = self.network.lock();
+        inner.stack.forget_echoes(self.identifier);
+        inner.pinging.remove(&self.identifier);
     }
 }
 

@@ -115,6 +115,8 @@ pub fn outcome(reply: &Reply) -> Answer {
         | Reply::Revisions(_)
         | Reply::Sessions(_)
         | Reply::Candidate(_)
+        | Reply::Echo(_)
+        | Reply::Pinged(_)
         | Reply::Neighbors(_) => done(Value::Null),
     }
 }

@@ -41,9 +41,12 @@ pub fn value(reply: &Reply) -> Option<Value> {
         Reply::Revisions(revisions) => list(revisions, revision),
         Reply::Sessions(sessions) => list(sessions, session),
         Reply::Neighbors(neighbors) => list(neighbors, neighbor),
-        Reply::Done(_) | Reply::Refused(_) | Reply::Problems(_) | Reply::Committed { .. } => {
-            return None;
-        }
+        Reply::Done(_)
+        | Reply::Refused(_)
+        | Reply::Problems(_)
+        | Reply::Committed { .. }
+        | Reply::Echo(_)
+        | Reply::Pinged(_) => return None,
     })
 }
 

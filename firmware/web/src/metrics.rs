@@ -50,6 +50,8 @@ pub fn text(replies: &[Reply]) -> String {
             | Reply::Revisions(_)
             | Reply::Sessions(_)
             | Reply::Candidate(_)
+            | Reply::Echo(_)
+            | Reply::Pinged(_)
             | Reply::Neighbors(_) => {}
         }
     }

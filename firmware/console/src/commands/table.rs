@@ -2,7 +2,9 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::net::IpAddr;
 
+use model::limits;
 use model::operator::{Request, Role, Topic};
 
 use super::{Action, Command, Filter, FilterKind, Given, Kind, Mode, Parameter};
@@ -178,6 +180,27 @@ pub static COMMANDS: &[Command] = &[
         ),
         Role::View,
         |_| Ok(Request::Show(Topic::Neighbors)),
+    ),
+    ask(
+        "ping",
+        &[
+            ADDRESS,
+            Parameter {
+                keyword: "count",
+                name: "N",
+                about: "how many times, 1 to 20; 4 unless given",
+                kind: Kind::Word,
+                optional: true,
+            },
+        ],
+        (
+            "ask a host whether it is there",
+            "One question a second (ICMP echo), from the box's own address on the network of the \
+             host, or of the gateway that leads to it. Each answer is shown as it comes, and a \
+             summary at the end; Ctrl-C ends it early.",
+        ),
+        Role::Operate,
+        ping,
     ),
     ask(
         "drain server",
@@ -406,6 +429,14 @@ const PATH: Parameter = Parameter {
     optional: false,
 };
 
+const ADDRESS: Parameter = Parameter {
+    keyword: "",
+    name: "ADDRESS",
+    about: "an IPv4 or IPv6 address",
+    kind: Kind::Word,
+    optional: false,
+};
+
 const COMMENT: Parameter = Parameter {
     keyword: "comment",
     name: "TEXT",
@@ -454,6 +485,23 @@ pub static FILTERS: &[Filter] = &[
     Filter { name: "count", kind: FilterKind::Count, about: "say how many rows there are" },
     Filter { name: "nopage", kind: FilterKind::NoPage, about: "do not stop at each screen" },
 ];
+
+fn ping(given: &Given) -> Result<Request, Confusion> {
+    let (target, count) = (address(given.first())?, given.get(1));
+    let count = match count.filter(|count| !count.is_empty()) {
+        Some(count) => number("N", Some(count), 1, limits::PING_COUNT)?,
+        None => limits::PING_COUNT_DEFAULT,
+    };
+    Ok(Request::Ping { target, count })
+}
+
+fn address(given: Option<&String>) -> Result<IpAddr, Confusion> {
+    let text = given.map(String::as_str).unwrap_or_default();
+    text.parse().map_err(|_| Confusion::Illegal {
+        given: text.to_string(),
+        legal: "an address is written as 192.0.2.1 or 2001:db8::1".to_string(),
+    })
+}
 
 fn drain(given: &Given, drain: bool) -> Request {
     let server = given.get(1).cloned().unwrap_or_default();

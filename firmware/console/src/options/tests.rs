@@ -11,7 +11,7 @@ fn names(options: &Options) -> String {
 
 #[test]
 fn what_may_follow_is_known_at_every_place() {
-    let first = "show arp drain undrain configure help logout exit reboot poweroff";
+    let first = "show arp ping drain undrain configure help logout exit reboot poweroff";
     for (scope, before, words, end, free) in [
         (OPERATION, "", first, false, ""),
         (OPERATION, "s", "show", false, ""),
@@ -32,6 +32,9 @@ fn what_may_follow_is_known_at_every_place() {
         (OPERATION, "drain server web", "", false, "POOL"),
         (OPERATION, "drain server web ", "", false, "SERVER"),
         (OPERATION, "drain server web s1 ", "", true, ""),
+        (OPERATION, "ping ", "", false, "ADDRESS"),
+        (OPERATION, "ping 192.0.2.1 ", "count", true, ""),
+        (OPERATION, "ping 192.0.2.1 count ", "", false, "N"),
         (CONFIGURATION, "co", "compare commit", false, ""),
         (CONFIGURATION, "commit ", "check confirmed confirm comment", true, ""),
         (CONFIGURATION, "commit c", "check confirmed confirm comment", false, ""),
@@ -82,7 +85,7 @@ fn commands_above_ones_role_are_not_offered() {
     let scope = Scope { mode: Mode::Operation, role: Role::Operate };
     assert_eq!(
         names(&options("", scope)),
-        "show arp drain undrain help logout exit reboot poweroff"
+        "show arp ping drain undrain help logout exit reboot poweroff"
     );
 }
 

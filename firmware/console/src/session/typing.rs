@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use model::operator::{Reply, Request};
 
-use super::{Ask, Session, State, Waiting, Wish};
+use super::{Ask, BEHIND, Parts, Session, State, Waiting, Wish};
 use crate::commands::{Action, Command, Mode};
 use crate::editor::Done;
 use crate::help;
@@ -17,7 +17,7 @@ use crate::pager::Pager;
 use crate::parse::{self, Confusion, Line, Pass};
 use crate::paste::Paste;
 use crate::render;
-use crate::view::view;
+use crate::view::{View, view};
 
 impl Session {
     pub(super) fn key(&mut self, key: Key) -> Option<Ask> {
@@ -109,7 +109,8 @@ impl Session {
     }
 
     pub(super) fn ask(&mut self, request: Request, filters: Vec<Pass>, mode: Mode) -> Option<Ask> {
-        self.state = State::Waiting(Waiting::Reply(filters, mode));
+        self.stop = false;
+        self.state = State::Waiting(Waiting::Reply(filters, mode, Parts::default()));
         Some(Ask::Request(request))
     }
 
@@ -120,12 +121,34 @@ impl Session {
         self.prompt();
     }
 
+    /// Shows one of several replies at once: a person waits for them.
+    pub(super) fn show_part(&mut self, reply: Reply, filters: &[Pass], parts: &mut Parts) {
+        let (view, json) = view(reply, filters);
+        if let View::Count(rows) = view {
+            parts.rows += rows;
+        } else if self.output().len() > BEHIND {
+            parts.left_out += 1;
+        } else {
+            let text = if json { render::json(&view) } else { render::text(&view) };
+            self.out.extend_from_slice(text.as_bytes());
+        }
+    }
+
     /// Shows a reply; what is not refused leads to `mode`.
-    pub(super) fn show(&mut self, reply: Reply, filters: &[Pass], mode: Mode) {
+    pub(super) fn show(&mut self, reply: Reply, filters: &[Pass], mode: Mode, parts: Parts) {
         if !matches!(reply, Reply::Refused(_) | Reply::Problems(_)) {
             self.enter(mode);
         }
-        let (view, json) = view(reply, filters);
+        if parts.left_out > 0 {
+            let left_out = parts.left_out;
+            self.line(&format!(
+                "{left_out} lines were left out: the line is slower than they came"
+            ));
+        }
+        let (mut view, json) = view(reply, filters);
+        if let View::Count(rows) = &mut view {
+            *rows += parts.rows;
+        }
         let text = if json { render::json(&view) } else { render::text(&view) };
         if json || filters.contains(&Pass::NoPage) {
             self.out.extend_from_slice(text.as_bytes());

@@ -1,4 +1,6 @@
 //! A terminal that obeys what every terminal obeys, and a box that answers.
+use std::net::IpAddr;
+
 use base::time::{Duration, Instant};
 use base::{Mac, Prefix};
 use console::{Ask, Session};
@@ -6,8 +8,9 @@ use model::Config;
 use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Candidate, Cause, Counter, Flows, Health, Link, LogEntry, Neighbor, NeighborState,
-    Port, Revision, Server, Service, Traffic, Unconfirmed, Version, Vip,
+    BootStep, Candidate, Cause, Counter, Echo, EchoOutcome, Flows, Health, Link, LogEntry,
+    Neighbor, NeighborState, Pinged, Port, Revision, Server, Service, Traffic, Unconfirmed,
+    Version, Vip,
 };
 use model::{Gateway, Mode, ServerState, ServiceProtocol};
 
@@ -78,6 +81,10 @@ pub fn type_in(session: &mut Session, terminal: &mut Terminal, bytes: &[u8]) {
 /// Carries what a session asks for.
 pub fn carry(session: &mut Session, ask: Ask) -> Option<Ask> {
     match ask {
+        Ask::Request(Request::Ping { target, count }) => {
+            let replies = pings(target, count).into_iter();
+            replies.map(|reply| session.reply(reply)).fold(None, Option::or)
+        }
         Ask::Request(request) => session.reply(answer(request)),
         Ask::Login { user, password } => session.login_result(verify(&user, &password)),
     }
@@ -134,6 +141,7 @@ pub fn answer(request: Request) -> Reply {
             let state = if drain { "drained" } else { "used again" };
             Reply::Done(format!("server {pool}/{server} is {state}"))
         }
+        other @ (Request::Ping { .. } | Request::Stop) => panic!("{other:?} has several answers"),
         change @ (Request::ConfigureEnter
         | Request::ConfigureExit { .. }
         | Request::Set { .. }
@@ -146,6 +154,29 @@ pub fn answer(request: Request) -> Reply {
         | Request::Rollback { .. }
         | Request::Replace { .. }) => configure(change),
     }
+}
+
+/// A host that answers more slowly each time, and not the third time; nobody leads to others.
+fn pings(target: IpAddr, count: u16) -> Vec<Reply> {
+    if target.is_ipv4() && target.to_string().starts_with("198.") {
+        let sentence = format!("{target} is not asked: no network and no gateway leads to it");
+        return vec![Reply::Refused(sentence)];
+    }
+    let source = if target.is_ipv4() { "192.0.2.11" } else { "2001:db8:1::11" };
+    let time = |sequence: u16| Duration::from_micros(u64::from(sequence) * 400);
+    let echo = |sequence: u16| {
+        let outcome = match sequence {
+            3 => EchoOutcome::Silent,
+            5 => EchoOutcome::Unreachable("192.0.2.1".parse().unwrap()),
+            6 => EchoOutcome::Expired("192.0.2.1".parse().unwrap()),
+            answered => EchoOutcome::Answered(time(answered)),
+        };
+        Reply::Echo(Echo { sequence, target, source: source.parse().unwrap(), outcome })
+    };
+    let round_trips = Some([time(1), time(2), time(4)]);
+    let received = count - count / 3;
+    let summary = Pinged { target, sent: count, received, round_trips };
+    (1..=count).map(echo).chain([Reply::Pinged(summary)]).collect()
 }
 
 /// An entry of the log.
@@ -195,6 +226,8 @@ fn configure(request: Request) -> Reply {
         other @ (Request::Show(_)
         | Request::Reboot
         | Request::PowerOff
+        | Request::Ping { .. }
+        | Request::Stop
         | Request::DrainServer { .. }) => panic!("{other:?} changes no configuration"),
     }
 }

@@ -175,7 +175,9 @@ impl Engine {
             )
             | Request::Reboot
             | Request::PowerOff
-            | Request::DrainServer { .. } => return None,
+            | Request::DrainServer { .. }
+            | Request::Ping { .. }
+            | Request::Stop => return None,
         };
         Some(Outcome { reply, apply: None })
     }

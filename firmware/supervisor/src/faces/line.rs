@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base::Instant;
 use console::{Access, Ask, Session};
-use model::operator::{Face, Origin, Reply, Role};
+use model::operator::{Face, Origin, Reply, Request, Role};
 use tokio::sync::oneshot;
 use web::Verdict;
 
@@ -67,9 +67,11 @@ impl LineSession {
         let mut pending = VecDeque::new();
         let mut verdict = None;
         let typed = self.line.as_ref().and_then(|line| watched(line.as_fd()).ok());
+        self.resume(&mut pending);
         loop {
             self.listen(&mut pending);
             self.ask(&mut pending, &answer, &mut verdict);
+            self.stop(&answer);
             self.tell(&answers, &mut pending);
             self.speak(&mut pending);
             self.part(&mut verdict);
@@ -88,6 +90,14 @@ impl LineSession {
                 }
             }
         }
+    }
+
+    /// Has a session go on that a former life of this thread left waiting.
+    fn resume(&mut self, pending: &mut VecDeque<Ask>) {
+        const LOST: &str = "the console started again, what came of this is not known";
+        let Some(session) = self.session.as_mut() else { return };
+        pending.extend(session.reply(Reply::Refused(LOST.into())));
+        pending.extend(session.login_result(Err(LOST.into())));
     }
 
     /// What the person types.
@@ -128,13 +138,22 @@ impl LineSession {
                     continue;
                 }
             };
-            let Some((user, role)) = session.user() else { continue };
-            let origin =
-                Origin { session: AT_THE_LINE, user: user.to_owned(), role, face: Face::Serial };
+            let Some(origin) = origin(session) else { continue };
             if !self.post.ask(origin, request, answer.clone()) {
                 let busy = Reply::Refused("the box is busy, ask again".into());
                 pending.extend(session.reply(busy));
             }
+        }
+    }
+
+    /// Has what goes on end if Ctrl-C was pressed.
+    fn stop(&mut self, answer: &Sender<Reply>) {
+        let Some(session) = self.session.as_mut() else { return };
+        if session.take_stop()
+            && let Some(origin) = origin(session)
+        {
+            // No room: a person presses again.
+            self.post.ask(origin, Request::Stop, answer.clone());
         }
     }
 
@@ -198,6 +217,12 @@ impl LineSession {
         let session = self.session.as_ref();
         !self.log.is_empty() || session.is_some_and(|session| !session.output().is_empty())
     }
+}
+
+/// Who asks for something at the line.
+fn origin(session: &Session) -> Option<Origin> {
+    let (user, role) = session.user()?;
+    Some(Origin { session: AT_THE_LINE, user: user.to_owned(), role, face: Face::Serial })
 }
 
 /// What became of a login, once there is one.

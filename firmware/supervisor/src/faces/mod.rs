@@ -2,11 +2,14 @@
 //! start again without anyone noticing.
 //!
 //! One thread with one asynchronous runtime. Its tasks: the driver of the host stack
-//! ([`network`]), the session at the line ([`line`]), the web page ([`web`]). All of them are woken
-//! by one bell, which the workers (packets), control (replies) and the journal (lines) ring.
+//! ([`network`]), the session at the line ([`line`]), the web page ([`web`]), and what operators
+//! asked for that goes on for a while ([`errands`]). All of them are woken by one bell, which the
+//! workers (packets), control (replies) and the journal (lines) ring.
 
+mod errands;
 mod line;
 mod network;
+mod ping;
 mod web;
 
 use std::io;
@@ -30,6 +33,7 @@ use crate::journal::Journal;
 use crate::stream::Network;
 use crate::wiring::StackEnds;
 
+pub use errands::{Errand, Errands, Order, Work};
 pub use line::{Line, LineSession};
 pub use network::send_all;
 
@@ -74,6 +78,8 @@ pub struct Faces {
     pub ends: StackEnds,
     /// To control and back.
     pub post: Arc<Post>,
+    /// What goes on for a while.
+    pub errands: Errands,
     /// Judges passwords.
     pub auth: Auth,
     /// This node's name.
@@ -102,10 +108,10 @@ impl Faces {
             journal: self.journal.clone(),
         };
         let bell = &network::Rung::default();
-        let (line, post) = (&mut self.line, &self.post);
+        let (line, post, errands) = (&mut self.line, &self.post, &mut self.errands);
         let driver = network::drive(&self.network, &mut self.ends, &mut self.places, post, bell);
         runtime.block_on(async {
-            tokio::join!(driver, line.run(bell), site.run());
+            tokio::join!(driver, line.run(bell), site.run(), errands.run());
         });
     }
 }

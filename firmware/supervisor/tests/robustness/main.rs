@@ -14,4 +14,5 @@ mod links;
 mod namespace;
 mod own;
 mod pauses;
+mod ping;
 mod traffic;
