@@ -224,6 +224,17 @@ impl Counters {
         }
     }
 
+    /// Brings the counters of a service and a server near.
+    #[inline]
+    pub(crate) fn prefetch(&self, service: ServiceId, server: ServerId) {
+        if let Some(traffic) = self.services.get(service.index()) {
+            base::sys::prefetch(traffic);
+        }
+        if let Some(traffic) = self.servers.get(server.index()) {
+            base::sys::prefetch(traffic);
+        }
+    }
+
     #[inline]
     fn pair(&mut self, service: ServiceId, server: ServerId) -> [Option<&mut Traffic>; 2] {
         [self.services.get_mut(service.index()), self.servers.get_mut(server.index())]

@@ -185,7 +185,7 @@ impl Crew {
             let progress = move || shared.progress.load(Ordering::Relaxed);
             let name = format!("forward-{number}");
             pulses.push(Pulse { name: name.clone(), progress: Arc::new(progress) });
-            let worker = Worker::new(ends, Forwarder::new(size.capacity, rng.next()), self.spin);
+            let worker = Worker::new(ends, forwarder(size, rng.next(), journal), self.spin);
             let manner = Manner { core: self.core(number), real_time: None };
             threads.critical(&name, manner, journal, move || worker.run());
         }
@@ -195,6 +195,18 @@ impl Crew {
     fn core(&self, worker: usize) -> Option<usize> {
         self.cores.get(worker).copied()
     }
+}
+
+/// A forwarder whose table of flows lies in huge pages where there are some.
+fn forwarder(size: &Size, seed: u64, journal: &Journal) -> Forwarder {
+    let mut forwarder = Forwarder::new(size.capacity, seed);
+    let (records, index) = forwarder.flow_memory();
+    let advised = init::memory::advise_huge_pages(records)
+        .and_then(|()| init::memory::advise_huge_pages(index));
+    if let Err(error) = advised {
+        journal.boot("flows", format!("in pages of the usual size: {error}"));
+    }
+    forwarder
 }
 
 /// The plan; without settings that of a box that has nothing but a console.

@@ -15,6 +15,7 @@ pub mod clock;
 mod error;
 pub mod groups;
 pub mod load;
+mod memory;
 mod options;
 mod report;
 mod rounds;

@@ -10,6 +10,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::net::Ipv6Addr;
 
 use base::rng::Rng;
@@ -33,6 +34,8 @@ pub struct FlowTable {
     lists: [List; Class::COUNT],
     hand: u32,
     capacity: u32,
+    /// Grows with every flow that comes or goes.
+    changes: u32,
 }
 
 /// A list of records through their `previous` and `next`.
@@ -78,7 +81,19 @@ impl FlowTable {
             lists: [List::EMPTY; Class::COUNT],
             hand: 0,
             capacity,
+            changes: 0,
         }
+    }
+
+    /// The memory of a new table, none of it touched yet: for advice about its pages.
+    pub fn memory(&mut self) -> (&mut [MaybeUninit<Record>], &mut [u64]) {
+        (self.records.spare_capacity_mut(), &mut self.index)
+    }
+
+    /// A number that differs after every flow that came or went: what was found before may not
+    /// hold then.
+    pub const fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// How many flows it can hold.
@@ -191,6 +206,7 @@ impl FlowTable {
                 None => return Inserted::Full,
             },
         };
+        self.changes = self.changes.wrapping_add(1);
         self.records[slot as usize] = record;
         self.touch(slot, now);
         self.link(slot, record.state.class());
@@ -298,6 +314,7 @@ impl FlowTable {
 
     /// Takes a flow out of index and lists; the record is neither free nor used then.
     fn detach(&mut self, slot: u32, tables: &Tables) {
+        self.changes = self.changes.wrapping_add(1);
         let record = self.records[slot as usize];
         let request = record.request_key();
         self.withdraw(self.hash(&request), slot, Direction::Request);

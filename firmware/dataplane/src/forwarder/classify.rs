@@ -8,8 +8,9 @@ use packet::headers::{Body, Headers, Ip, Transport};
 use packet::icmp;
 
 use super::{Forwarder, Origin, Parsed, Pass, Path};
+use crate::flow::Direction;
 use crate::output::Own;
-use crate::tables::{ANYWHERE, Role};
+use crate::tables::{ANYWHERE, Role, Tables};
 use crate::verdict::{DropReason, OwnTarget, Verdict};
 
 impl Forwarder {
@@ -32,9 +33,8 @@ impl Forwarder {
         }
         match &headers.body {
             Body::Ip(ip) => {
-                if let (Some(hash), false) = (parsed.hash, group)
-                    && let Some(key) = ip.flow_key()
-                    && let Some((slot, direction)) = self.flows.find(&key, hash, pass.tables)
+                if let Some((slot, direction)) = self.find(pass.tables, parsed)
+                    && !group
                 {
                     return self.follow(pass, bytes, offload, headers, ip, slot, direction);
                 }
@@ -43,6 +43,18 @@ impl Forwarder {
             Body::Arp => self.arp(pass, bytes, headers),
             Body::Other(_) => Verdict::Drop(DropReason::UnknownEthertype),
         }
+    }
+
+    /// The flow of a packet as things stand now: flows may have come and gone since its burst was
+    /// looked up.
+    #[inline]
+    fn find(&self, tables: &Tables, parsed: &Parsed) -> Option<(u32, Direction)> {
+        if self.found_at == self.flows.changes() {
+            return parsed.found;
+        }
+        let mut parsed = *parsed;
+        parsed.find(&self.flows, tables);
+        parsed.found
     }
 
     /// A packet that no flow record knows.

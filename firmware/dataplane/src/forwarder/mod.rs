@@ -13,6 +13,7 @@ mod resume;
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::mem::MaybeUninit;
 
 use arrayvec::ArrayVec;
 use base::rate::TokenBucket;
@@ -23,7 +24,7 @@ use packet::headers::{self, Body, Headers};
 use packet::rewrite::Translation;
 
 use crate::counters::Counters;
-use crate::flow::FlowTable;
+use crate::flow::{Direction, FlowTable, Record};
 use crate::fragments::Fragments;
 use crate::hold::Hold;
 use crate::output::Output;
@@ -60,6 +61,8 @@ pub struct Forwarder {
     /// A first fragment came since waiting ones were looked at.
     first_fragment_seen: bool,
     parsed: Box<ArrayVec<Parsed, BURST>>,
+    /// [`FlowTable::changes`] when the burst in hand was looked up.
+    found_at: u32,
     scratch: Box<[u8]>,
 }
 
@@ -92,6 +95,8 @@ struct Parsed {
     headers: Result<Headers, Malformed>,
     /// The flow hash, for packets that may belong to a flow.
     hash: Option<u32>,
+    /// The flow, as things stood when the burst was looked up.
+    found: Option<(u32, Direction)>,
 }
 
 /// What the handling of one frame has at hand.
@@ -166,6 +171,7 @@ impl Forwarder {
             expired_at: Instant::ZERO,
             first_fragment_seen: false,
             parsed: Box::default(),
+            found_at: 0,
             scratch: vec![0; SCRATCH_OCTETS].into_boxed_slice(),
         }
     }
@@ -196,7 +202,7 @@ impl Forwarder {
             }
             return;
         };
-        self.parse(frames);
+        self.parse(tables, frames);
         for (index, frame) in frames.iter_mut().enumerate() {
             let parsed = self.parsed[index];
             #[expect(clippy::cast_possible_truncation, reason = "below BURST")]
@@ -220,10 +226,23 @@ impl Forwarder {
         &self.flows
     }
 
-    /// Parses the whole burst and asks for the memory that the look-ups will touch.
-    fn parse(&mut self, frames: &[Frame<'_>]) {
+    /// The memory of a new forwarder's flow table, none of it touched yet: for advice about its
+    /// pages.
+    pub fn flow_memory(&mut self) -> (&mut [MaybeUninit<Record>], &mut [u64]) {
+        self.flows.memory()
+    }
+
+    /// Parses the whole burst and looks its flows up, in passes: each asks for the memory that the
+    /// next one will touch, so that the waits for it overlap.
+    fn parse(&mut self, tables: &Tables, frames: &[Frame<'_>]) {
         self.parsed.clear();
-        for frame in frames {
+        for frame in frames.iter().take(AHEAD) {
+            prefetch_frame(frame);
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            if let Some(later) = frames.get(index + AHEAD) {
+                prefetch_frame(later);
+            }
             let parsed = Parsed::new(frame.bytes, &self.flows);
             if let Some(hash) = parsed.hash {
                 self.flows.prefetch_index(hash);
@@ -233,6 +252,15 @@ impl Forwarder {
         for parsed in self.parsed.iter() {
             if let Some(hash) = parsed.hash {
                 self.flows.prefetch_record(hash);
+            }
+        }
+        self.found_at = self.flows.changes();
+        for parsed in self.parsed.iter_mut() {
+            parsed.find(&self.flows, tables);
+            if let Some((slot, _)) = parsed.found {
+                let record = self.flows.record(slot);
+                tables.prefetch(record.service(), record.server());
+                self.counters.prefetch(record.service(), record.server());
             }
         }
     }
@@ -266,7 +294,30 @@ impl Parsed {
             Ok(Headers { body: Body::Ip(ip), .. }) => ip.flow_key().map(|key| flows.hash(&key)),
             Ok(Headers { body: Body::Arp | Body::Other(_), .. }) | Err(_) => None,
         };
-        Self { headers, hash }
+        Self { headers, hash, found: None }
+    }
+
+    #[inline]
+    fn find(&mut self, flows: &FlowTable, tables: &Tables) {
+        if let (Some(hash), Ok(Headers { body: Body::Ip(ip), .. })) = (self.hash, &self.headers)
+            && let Some(key) = ip.flow_key()
+        {
+            self.found = flows.find(&key, hash, tables);
+        }
+    }
+}
+
+/// Frames that are asked for before they are parsed.
+const AHEAD: usize = 8;
+
+/// Brings the headers of a frame near: those of TCP over IPv4 end in the octet of this number.
+#[inline]
+fn prefetch_frame(frame: &Frame<'_>) {
+    const LAST: usize = 53;
+    for at in [0, LAST] {
+        if let Some(octet) = frame.bytes.get(at) {
+            base::sys::prefetch(octet);
+        }
     }
 }
 

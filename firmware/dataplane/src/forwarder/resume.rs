@@ -151,7 +151,8 @@ impl Forwarder {
     }
 
     fn again(&mut self, pass: &mut Pass<'_>, frame: &mut Frame<'_>) -> Verdict {
-        let parsed = Parsed::new(frame.bytes, &self.flows);
+        let mut parsed = Parsed::new(frame.bytes, &self.flows);
+        parsed.find(&self.flows, pass.tables);
         let mut offload: Offload = frame.offload;
         self.handle(pass, frame.bytes, &mut offload, &parsed)
     }

@@ -195,6 +195,17 @@ impl Tables {
         from != to && (transit(from) || transit(to))
     }
 
+    /// Brings what is to be known of a service and a server near.
+    #[inline]
+    pub fn prefetch(&self, service: ServiceId, server: ServerId) {
+        if let Some(server) = self.server(server) {
+            base::sys::prefetch(server);
+        }
+        if let Some(service) = self.service(service) {
+            base::sys::prefetch(service);
+        }
+    }
+
     /// The service of that number.
     #[inline]
     pub fn service(&self, id: ServiceId) -> Option<&Service> {

@@ -25,6 +25,11 @@ pub struct Group {
 
 /// Every group. A new one gets a line here and a section in docs/performance.md.
 pub const ALL: &[Group] = &[
+    Group {
+        name: "memory",
+        about: "the forwarder alone: time by flows, services and servers; memory; builds",
+        run: crate::memory::run,
+    },
     Group { name: "frames", about: "small datagrams a second", run: frames::run },
     Group { name: "connections", about: "new TCP connections a second", run: connections::run },
     Group { name: "bulk", about: "octets in a few TCP connections", run: bulk::run },

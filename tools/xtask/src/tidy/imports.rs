@@ -96,6 +96,7 @@ const TABLE: &[Row] = &[
             "dataplane",
             "node",
             "netio",
+            "init",
             "fixtures",
             "board",
             "image",
