@@ -76,12 +76,19 @@ impl Paste {
         room
     }
 
+    /// Takes back a character. Octets that go on with none were not shown: nothing is wiped for
+    /// them, and the line before is none of their business.
     fn rub_out(&mut self, out: &mut Vec<u8>) {
-        match self.text.last() {
-            None | Some(b'\n') => out.push(0x07),
-            Some(_) => {
-                while let Some(0x80..=0xbf) = self.text.pop() {}
+        let shown = |octet: &u8| !matches!(octet, 0x80..=0xbf);
+        let start = self.text.iter().rposition(shown);
+        match start.filter(|&start| self.text.get(start) != Some(&b'\n')) {
+            Some(start) => {
+                self.text.truncate(start);
                 out.extend_from_slice(b"\x08 \x08");
+            }
+            None => {
+                self.text.truncate(start.map_or(0, |end| end + 1));
+                out.push(0x07);
             }
         }
     }
@@ -125,6 +132,7 @@ mod tests {
             ("# Käse\u{7f}\u{7f}\x04".as_bytes(), "# Kä", "# K?se\x08 \x08\x08 \x08\r\n"),
             ("# ä\u{7f}\x04".as_bytes(), "# ", "# ?\x08 \x08\r\n"),
             (b"a\n\x7f\x1b[Ab\x04", "a\n[Ab", "a\r\n\x07[Ab\r\n"),
+            (b"\x8d\x7fa\n\x8d\x7fb\x04", "a\nb", "\x07a\r\n\x07b\r\n"),
         ] {
             let (last, shown) = pasted(bytes);
             assert_eq!(last, Pasted::Document(text.into()), "{bytes:?}");
