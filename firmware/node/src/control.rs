@@ -25,6 +25,7 @@ use crate::announce::{Announcement, Announcer};
 use crate::neighbors::{Neighbors, Question};
 use crate::plan::{Attached, Plan};
 
+mod ownership;
 mod reconfigure;
 
 /// Octets of the largest frame that control sends: a neighbor advertisement over Ethernet.
@@ -244,14 +245,8 @@ impl Control {
 
     /// Notes that the virtual addresses on a port are answered for, or no longer.
     fn tell_vips(&mut self, port: PortId, served: bool) {
-        let vips = &self.plan.config().vips;
-        for vip in vips.iter().filter(|vip| self.plan.port_of(vip.network) == Some(port)) {
-            let (vip, address) = (vip.name.clone(), vip.address);
-            self.said.push_back(Said::Event(if served {
-                Event::VipServed { vip, address }
-            } else {
-                Event::VipReleased { vip, address }
-            }));
+        for vip in self.plan.served_on(port) {
+            self.said.push_back(Said::Event(told(vip, served)));
         }
     }
 
@@ -386,6 +381,12 @@ impl Control {
             self.said.push_back(Said::Transmit(port, frame));
         }
     }
+}
+
+/// That a virtual address is answered for, or no longer.
+fn told(vip: &model::config::Vip, served: bool) -> Event {
+    let (vip, address) = (vip.name.clone(), vip.address);
+    if served { Event::VipServed { vip, address } } else { Event::VipReleased { vip, address } }
 }
 
 /// A server of which no check has said anything yet.

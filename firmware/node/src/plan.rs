@@ -13,12 +13,14 @@ use dataplane::Counters;
 use dataplane::maglev::{Candidate, Maglev};
 use dataplane::tables::{
     ANYWHERE, AddressTable, Network, Owner, Pool, Port, Role, Route, Routes, Server, Service,
-    Services, Tables, Vip,
+    Services, Tables,
 };
 use model::config::{Check, Config, Gateway, Node, ServerState, ServiceProtocol};
 use model::limits;
 
 use crate::numbers::{Exhausted, Numbers, Slot};
+
+mod owners;
 
 /// The pool of a server, and of a service, that is no longer of the configuration.
 const NO_POOL: PoolId = PoolId(u16::MAX);
@@ -53,6 +55,10 @@ type Identity = (String, String, IpAddr, Option<u16>);
 pub struct Plan {
     config: Config,
     node: Node,
+    /// Who serves each virtual address.
+    owners: Vec<Owner>,
+    /// Who serves what is agreed on with other boxes; else all is ours.
+    shared: bool,
     /// Every server's number.
     servers: Numbers<Identity>,
     /// By server number; none: it is no longer of the configuration.
@@ -95,6 +101,8 @@ impl Plan {
         let empty = Self {
             config: config.clone(),
             node: node.clone(),
+            owners: Vec::new(),
+            shared: false,
             servers: Numbers::new(),
             members: Vec::new(),
             services: Numbers::new(),
@@ -161,7 +169,9 @@ impl Plan {
             Slot::Free => (None, Duration::ZERO),
         });
         let offers = offers.collect();
-        Ok(Self { config, node, servers, members, services, offers, seed: self.seed })
+        let owners = config.vips.iter().map(|vip| self.owner_of(&vip.name)).collect();
+        let (shared, seed) = (self.shared, self.seed);
+        Ok(Self { config, node, owners, shared, servers, members, services, offers, seed })
     }
 
     /// The configuration.
@@ -247,9 +257,7 @@ impl Plan {
     pub fn addresses_on(&self, port: PortId) -> Vec<Ipv6Addr> {
         let Some(config) = self.node.ports.get(port.index()) else { return Vec::new() };
         let own = config.addresses.iter().map(|prefix| mapped(prefix.address));
-        let served = self.config.vips.iter();
-        let served = served.filter(|vip| self.port_of(vip.network) == Some(port));
-        own.chain(served.map(|vip| mapped(vip.address))).collect()
+        own.chain(self.served_on(port).map(|vip| mapped(vip.address))).collect()
     }
 
     /// The next hops that the configuration names: gateways, and servers on the link.
@@ -435,16 +443,6 @@ impl Plan {
             }
         }
         Routes::build(routes)
-    }
-
-    fn vips(&self) -> Vec<Vip> {
-        let vips = self.config.vips.iter();
-        let vip = |vip: &model::config::Vip| Vip {
-            address: mapped(vip.address),
-            network: vip.network,
-            owner: Owner::Us,
-        };
-        vips.map(vip).collect()
     }
 
     fn service_table(&self) -> Services {

@@ -88,7 +88,7 @@ impl Control {
                 name: vip.name.clone(),
                 address: vip.address,
                 network: network.map(|network| network.name.clone()).unwrap_or_default(),
-                served: attached.is_some_and(|attached| attached.up),
+                served: attached.is_some_and(|it| it.up) && self.plan().serves(VipId::from(id)),
                 gateway: vip.gateway,
                 services: u32::try_from(mine().count()).unwrap_or(u32::MAX),
                 flows: mine().map(|(id, _)| u64::from(service(measured, id).active)).sum(),

@@ -43,7 +43,8 @@ impl Control {
         let up = |id: ServerId| self.server(id).is_none_or(|it| it.health != Health::Down);
         let tables = self.plan.tables(&self.attached, up);
         let (generation, neighbors) = (self.tables.generation, self.tables.neighbors.clone());
-        self.tables = Tables { generation, neighbors, ..tables };
+        let peers = self.tables.peers.clone();
+        self.tables = Tables { generation, neighbors, peers, ..tables };
         self.publish_at = Some(now);
         self.tell_changed_vips(&before);
         self.neighbors.unpin_all();
@@ -127,11 +128,8 @@ impl Control {
 
     fn tell_changed_vips(&mut self, before: &Plan) {
         let served = |plan: &Plan| -> BTreeSet<_> {
-            let vips = plan.config().vips.iter().filter(|vip| {
-                let port = plan.port_of(vip.network);
-                let attached = port.and_then(|port| self.attached.get(port.index()));
-                attached.is_some_and(|attached| attached.up)
-            });
+            let ports = self.attached.iter().enumerate().filter(|(_, attached)| attached.up);
+            let vips = ports.flat_map(|(port, _)| plan.served_on(PortId::from(port)));
             vips.map(|vip| (vip.name.clone(), vip.address)).collect()
         };
         let (had, has) = (served(before), served(&self.plan));

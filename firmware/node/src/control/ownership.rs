@@ -1,0 +1,181 @@
+//! Virtual addresses that come and go by agreement with the other boxes of the cluster.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use base::address::mapped;
+use base::{Instant, VipId};
+use dataplane::tables::{Owner, Peer};
+
+use super::{Control, Said, told};
+
+impl Control {
+    /// The cluster has agreed on who serves a virtual address. What becomes ours is announced
+    /// where its port works; what was ours is never mentioned again.
+    pub fn handle_owner(&mut self, now: Instant, vip: VipId, owner: Owner) {
+        let Some(before) = self.plan.set_owner(vip, owner).filter(|before| *before != owner) else {
+            return;
+        };
+        self.tables.vips = Arc::new(self.plan.vips());
+        self.publish_at = Some(now);
+        let Some(config) = self.plan.config().vips.get(vip.index()) else { return };
+        let Some(port) = self.plan.port_of(config.network) else { return };
+        let address = mapped(config.address);
+        if before == Owner::Us {
+            self.announcer.withdraw(port, address);
+        }
+        let works = self.attached.get(port.index()).is_some_and(|attached| attached.up);
+        if works && (before == Owner::Us || owner == Owner::Us) {
+            self.said.push_back(Said::Event(told(config, owner == Owner::Us)));
+        }
+        self.announce_vip(now, vip);
+    }
+
+    /// Tells everybody on its network, from the first announcement on, where a virtual address
+    /// is, if it is here.
+    pub fn announce_vip(&mut self, now: Instant, vip: VipId) {
+        let Some(config) = self.plan.config().vips.get(vip.index()) else { return };
+        let Some(port) = self.plan.port_of(config.network) else { return };
+        let works = self.attached.get(port.index()).is_some_and(|attached| attached.up);
+        if works && self.plan.serves(vip) {
+            self.announcer.claim(now, port, mapped(config.address));
+        }
+    }
+
+    /// Where the other boxes of the cluster are heard, by their place in [`Owner::Peer`].
+    pub fn handle_peers(&mut self, now: Instant, peers: Vec<Peer>) {
+        if *self.tables.peers != peers {
+            self.tables.peers = Arc::new(peers);
+            self.publish_at = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use core::net::IpAddr;
+
+    use base::{Mac, NetworkId};
+    use model::config::Config;
+    use model::event::Event;
+
+    use super::*;
+    use crate::plan::{Attached, Plan};
+
+    const DOCUMENT: &str = r#"
+        [cluster]
+        name = "c"
+        [network.outside]
+        prefixes = ["192.0.2.0/24"]
+        [vip.a]
+        network = "outside"
+        address = "192.0.2.80"
+        [vip.b]
+        network = "outside"
+        address = "192.0.2.81"
+        [node.n1]
+        id = 1
+        [node.n1.port.eth0]
+        network = "outside"
+        addresses = ["192.0.2.11/24"]
+        [node.n2]
+        id = 2
+        [node.n2.port.eth0]
+        network = "outside"
+        addresses = ["192.0.2.12/24"]
+    "#;
+
+    fn control() -> Control {
+        let mut plan = Plan::new(Config::parse(DOCUMENT).unwrap(), "n1", 1).unwrap();
+        plan.share();
+        let up = Attached { mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 1_500, up: true };
+        Control::new(Instant::ZERO, plan, vec![up], 1)
+    }
+
+    /// The addresses announced until `seconds`, each once, and the names of events.
+    fn said(control: &mut Control, seconds: u64) -> (Vec<u8>, Vec<Event>) {
+        control.handle_timeout(Instant::from_millis(seconds * 1_000));
+        let (mut announced, mut events) = (Vec::new(), Vec::new());
+        while let Some(said) = control.poll_said() {
+            match said {
+                // Octet 41 of an ARP message is the last of the address it is about.
+                Said::Transmit(_, frame) => announced.push(frame[41]),
+                Said::Event(event) => events.push(event),
+            }
+        }
+        announced.sort_unstable();
+        announced.dedup();
+        (announced, events)
+    }
+
+    #[test]
+    fn of_a_shared_pool_nothing_is_served_before_it_is_agreed_on() {
+        let mut control = control();
+        assert_eq!(said(&mut control, 0), (vec![11], vec![]));
+        assert!(!control.plan().serves(VipId(0)) && !control.plan().serves(VipId(1)));
+        let tables = control.poll_tables(Instant::ZERO).unwrap();
+        assert!(tables.vips.iter().all(|vip| vip.owner == Owner::Nobody));
+    }
+
+    #[test]
+    fn what_becomes_ours_is_announced_until_it_is_given_away() {
+        let mut control = control();
+        // Our primary address has been announced often enough for a minute.
+        said(&mut control, 10);
+        let (vip, address) = ("b".into(), IpAddr::from([192, 0, 2, 81]));
+        control.handle_owner(Instant::from_millis(11_000), VipId(1), Owner::Us);
+        let served = Event::VipServed { vip, address };
+        assert_eq!(said(&mut control, 11), (vec![81], vec![served]));
+        let tables = control.poll_tables(Instant::from_millis(11_000)).unwrap();
+        assert_eq!(tables.vips[1].owner, Owner::Us);
+        control.handle_owner(Instant::from_millis(12_000), VipId(1), Owner::Peer(0));
+        let released = Event::VipReleased { vip: "b".into(), address };
+        assert_eq!(said(&mut control, 12).1, [released]);
+        let later: Vec<u8> = (13..200).flat_map(|at| said(&mut control, at).0).collect();
+        assert!(!later.contains(&81) && later.contains(&11), "{later:?}");
+    }
+
+    #[test]
+    fn an_agreement_that_says_the_same_again_changes_nothing() {
+        let mut control = control();
+        control.handle_owner(Instant::ZERO, VipId(0), Owner::Us);
+        said(&mut control, 0);
+        while control.poll_tables(Instant::ZERO).is_some() {}
+        control.handle_owner(Instant::ZERO, VipId(0), Owner::Us);
+        control.handle_owner(Instant::ZERO, VipId(9), Owner::Us);
+        assert_eq!(said(&mut control, 0), (vec![], vec![]));
+        assert!(control.poll_tables(Instant::ZERO).is_none());
+    }
+
+    #[test]
+    fn where_peers_are_heard_is_told_to_the_forwarders_once() {
+        let mut control = control();
+        while control.poll_tables(Instant::from_millis(10)).is_some() {}
+        let peer = Peer { stations: vec![(NetworkId(0), Mac([2, 0, 0, 0, 0, 2]))] };
+        control.handle_peers(Instant::from_millis(10), vec![peer.clone()]);
+        let tables = control.poll_tables(Instant::from_millis(10)).unwrap();
+        assert_eq!(tables.peers.as_slice(), core::slice::from_ref(&peer));
+        control.handle_peers(Instant::from_millis(10), vec![peer]);
+        assert!(control.poll_tables(Instant::from_millis(10)).is_none());
+    }
+
+    #[test]
+    fn owners_stay_over_changes_of_the_configuration_and_new_addresses_have_none() {
+        let mut control = control();
+        control.handle_owner(Instant::ZERO, VipId(1), Owner::Us);
+        let text = DOCUMENT.replace("[vip.a]", "[vip.c]");
+        let config = Config::parse(&text).unwrap();
+        let node = config.node("n1").unwrap().clone();
+        let measured = crate::status::Measured {
+            counters: dataplane::Counters::new(0, 0),
+            flows: model::status::Flows { capacity: 0, states: vec![] },
+            ports: vec![],
+            generation: 0,
+        };
+        control.reconfigure(Instant::ZERO, config, node, &measured).unwrap();
+        assert!(control.plan().serves(VipId(0)), "b is the first by name now");
+        assert!(!control.plan().serves(VipId(1)), "c is new");
+    }
+}

@@ -1,0 +1,54 @@
+//! Who serves which virtual address, as far as this node knows.
+
+use alloc::vec::Vec;
+
+use base::address::mapped;
+use base::{PortId, VipId};
+use dataplane::tables::{Owner, Vip};
+
+use super::Plan;
+
+impl Plan {
+    /// From now on nothing is served that was not agreed on with other boxes.
+    pub fn share(&mut self) {
+        self.shared = true;
+        self.owners.fill(Owner::Nobody);
+    }
+
+    /// Who serves a virtual address from now on. Who did before; none if there is no such address.
+    pub fn set_owner(&mut self, vip: VipId, owner: Owner) -> Option<Owner> {
+        self.owners.get_mut(vip.index()).map(|it| core::mem::replace(it, owner))
+    }
+
+    /// Whether this node serves a virtual address, as far as the cluster has agreed.
+    pub fn serves(&self, vip: VipId) -> bool {
+        self.owners.get(vip.index()) == Some(&Owner::Us)
+    }
+
+    /// Who serves the address of that name; a new one nobody yet, where that must be agreed on.
+    pub(super) fn owner_of(&self, name: &str) -> Owner {
+        let place = self.config.vips.binary_search_by(|vip| vip.name.as_str().cmp(name));
+        let known = place.ok().and_then(|place| self.owners.get(place)).copied();
+        known.unwrap_or(if self.shared { Owner::Nobody } else { Owner::Us })
+    }
+
+    /// The virtual addresses that this node serves on a port.
+    pub fn served_on(&self, port: PortId) -> impl Iterator<Item = &model::config::Vip> {
+        let vips = self.config.vips.iter().enumerate();
+        let served = vips.filter(move |(id, vip)| {
+            self.port_of(vip.network) == Some(port) && self.serves(VipId::from(*id))
+        });
+        served.map(|(_, vip)| vip)
+    }
+
+    /// The virtual addresses, and who serves them.
+    pub fn vips(&self) -> Vec<Vip> {
+        let vips = self.config.vips.iter().zip(&self.owners);
+        let vip = |(vip, &owner): (&model::config::Vip, &Owner)| Vip {
+            address: mapped(vip.address),
+            network: vip.network,
+            owner,
+        };
+        vips.map(vip).collect()
+    }
+}
