@@ -12,6 +12,7 @@
 mod arguments;
 pub mod arrangement;
 pub mod clock;
+pub mod emulator;
 mod error;
 pub mod groups;
 pub mod load;

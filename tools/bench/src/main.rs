@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // In the guest that the group `ipvs` boots.
+    if std::process::id() == 1 {
+        return bench::emulator::guest::run_as_pid_one();
+    }
     match bench::run(&bench::Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {

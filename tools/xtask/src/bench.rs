@@ -16,7 +16,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
     let only_help = arguments.iter().any(|argument| argument == "--help" || argument == "-h");
     if !only_help {
         privilege::check()?;
-        let needed = [packages::LAB, packages::BENCH];
+        let needed = [packages::LAB, packages::BENCH, packages::IMAGE, packages::QEMU];
         packages::need(&needed).map_err(|missing| missing.to_string())?;
     }
     let built = Command::new(cargo())

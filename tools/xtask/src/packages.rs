@@ -29,9 +29,11 @@ pub const LAB: &[Program] = &[
     program("socat", "socat"),
 ];
 
-/// What measuring needs beside the lab's: the peers.
+/// What measuring needs beside the lab's: the peers, and what tells their libraries.
 pub const BENCH: &[Program] = &[
     program("haproxy", "haproxy"),
+    program("ipvsadm", "ipvsadm"),
+    program("ldd", "libc-bin"),
     program("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
 ];
 

@@ -30,6 +30,11 @@ pub const ALL: &[Group] = &[
         about: "the forwarder alone: time by flows, services and servers; memory; builds",
         run: crate::memory::run,
     },
+    Group {
+        name: "ipvs",
+        about: "instructions beside IPVS, inside an emulated machine",
+        run: crate::emulator::run,
+    },
     Group { name: "frames", about: "small datagrams a second", run: frames::run },
     Group { name: "connections", about: "new TCP connections a second", run: connections::run },
     Group { name: "bulk", about: "octets in a few TCP connections", run: bulk::run },
