@@ -1,9 +1,18 @@
-// Signing in and out, and the stream of snapshots.
+// Signing in and out, the views, and the stream of snapshots.
 
-import { byId, forget, say, show } from "/view.js";
+import { ask, command, sentence, setToken } from "/api.js";
+import { begin, changes, holding, unsaved } from "/change.js";
+import { confirm, hush, tell } from "/dialog.js";
+import { news } from "/events.js";
+import { pending } from "/pending.js";
+import { byId, forget, may, say, show } from "/view.js";
+
+const VIEWS = ["overview", "configuration", "events"];
 
 let stream = null;
 let watchdog = 0;
+let session = null;
+let latest = null;
 
 const contact = (on, word) => {
   byId("contact").hidden = false;
@@ -11,48 +20,66 @@ const contact = (on, word) => {
   say("contact-word", word);
 };
 
-async function ask(path, body) {
-  const options = body === undefined ? {} : {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const answer = await fetch(path, { ...options, cache: "no-store" });
-  const value = answer.status === 204 ? null : await answer.json();
-  return { ok: answer.ok, value };
-}
-
 function leave() {
   stream?.close();
   stream = null;
   clearTimeout(watchdog);
 }
 
-function welcome(session) {
+function welcome(box) {
   leave();
-  say("node", session.node ?? "");
+  session = null;
+  latest = null;
+  say("node", box.node ?? "");
   say("cluster", "");
   // Four lines of eight octets, as people compare them.
-  const octets = (session.fingerprint ?? "").split(":");
+  const octets = (box.fingerprint ?? "").split(":");
   const lines = [0, 8, 16, 24].map((first) => octets.slice(first, first + 8).join(":"));
   say("fingerprint", lines.join("\n"));
-  byId("contact").hidden = true;
-  byId("person").hidden = true;
-  byId("overview").hidden = true;
+  for (const id of ["contact", "person", "views", "pending", ...VIEWS.map((name) => `view-${name}`)]) byId(id).hidden = true;
   byId("welcome").hidden = false;
-  byId("no-users").hidden = session.users;
-  byId("sign-in").hidden = !session.users;
-  document.title = `Sign in · ${session.node ?? "Portico"}`;
-  if (session.users) byId("name").focus();
+  byId("no-users").hidden = box.users;
+  byId("sign-in").hidden = !box.users;
+  document.title = `Sign in · ${box.node ?? "Portico"}`;
+  if (box.users) byId("name").focus();
 }
 
-function enter(session) {
+function enter(who) {
+  session = who;
+  setToken(who.token);
   byId("welcome").hidden = true;
-  byId("overview").hidden = false;
-  byId("person").hidden = false;
-  say("user", `${session.user} (${session.role})`);
-  forget();
+  for (const id of ["person", "views"]) byId(id).hidden = false;
+  say("user", `${who.user} (${who.role})`);
+  forget(who);
+  begin(who);
+  turn();
   watch();
+}
+
+// Shows the view that the address names; another address, such as that of the skip link, none.
+function turn() {
+  if (!session) return;
+  const named = VIEWS.find((name) => location.hash === `#${name}`);
+  const shown = VIEWS.find((name) => !byId(`view-${name}`).hidden);
+  const view = named ?? shown ?? VIEWS[0];
+  for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
+  for (const link of byId("views").children) {
+    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (shown && shown !== view) {
+    scrollTo(0, 0);
+    byId("content").focus({ preventScroll: true });
+  }
+  if (latest) render(latest);
+}
+addEventListener("hashchange", turn);
+
+function render(snapshot) {
+  show(snapshot);
+  pending(snapshot.candidate, snapshot.at, session.session);
+  changes(snapshot);
+  news(snapshot.log, snapshot.at);
 }
 
 // Nothing for five seconds is no contact, whatever the browser thinks of the connection.
@@ -67,7 +94,8 @@ function watch() {
   stream = new EventSource("/api/v1/live");
   expect();
   stream.onmessage = (event) => {
-    show(JSON.parse(event.data));
+    latest = JSON.parse(event.data);
+    render(latest);
     contact(true, "live");
     expect();
   };
@@ -83,8 +111,10 @@ async function start() {
   leave();
   try {
     const { value } = await ask("/api/v1/session");
-    if (value.user) enter(value);
-    else welcome(value);
+    if (!value.user) welcome(value);
+    // The same session goes on: what is on the page stays.
+    else if (session?.session === value.session) watch();
+    else enter(value);
   } catch {
     contact(false, "no contact");
     setTimeout(start, 2000);
@@ -101,10 +131,11 @@ byId("sign-in").addEventListener("submit", async (event) => {
     const { ok, value } = await ask("/api/v1/sign-in", form);
     byId("password").value = "";
     if (ok) {
+      hush();
       enter(value);
       byId("content").focus();
     } else {
-      say("refusal", `${value.message[0].toUpperCase()}${value.message.slice(1)}.`);
+      say("refusal", sentence(value.message));
       byId("password").focus();
     }
   } catch {
@@ -115,9 +146,33 @@ byId("sign-in").addEventListener("submit", async (event) => {
 });
 
 byId("sign-out").addEventListener("click", async () => {
+  const waits = latest?.candidate.unconfirmed?.session === session?.session;
+  const losses = [];
+  if (waits) losses.push("What you committed and did not confirm returns at once.");
+  if (holding()) losses.push("You give up the candidate, and changes in it that are not committed.");
+  if (unsaved()) losses.push("What you typed stays in this tab.");
+  if (losses.length && !(await confirm("Sign out?", losses.join(" "), "Sign out", waits))) return;
   leave();
   await ask("/api/v1/sign-out", {}).catch(() => null);
   start();
+});
+
+// Draining and enabling servers.
+byId("servers-table").addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button || !may("operate")) return;
+  const key = button.closest("tr").dataset.key;
+  const row = latest.servers.find((server) => `${server.pool}/${server.server}` === key);
+  if (!row) return;
+  const drain = row.state === "up";
+  const title = drain ? `Drain ${key}?` : `Enable ${key}?`;
+  const text = drain
+    ? `It gets no new flows; those it has (${row.flows}) go on until they end. It lasts until you enable it, the next commit, or the next start of the box.`
+    : "It is used again as the configuration says.";
+  if (!(await confirm(title, text, drain ? "Drain" : "Enable"))) return;
+  const words = drain ? "drain/server" : "undrain/server";
+  const { ok, value } = await command(words, { pool: row.pool, server: row.server });
+  tell(ok ? value.done : value.message, ok ? "good" : "bad");
 });
 
 start();

@@ -25,6 +25,10 @@ export function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+export const ago = (seconds) => `${span(seconds)} ago`;
+// As the log writes it: seconds since the kernel started.
+export const clock = (at) => `${at.toFixed(3)} s`;
+
 export const byId = (id) => document.getElementById(id);
 export function say(id, text) {
   const element = byId(id);
@@ -56,6 +60,11 @@ const usable = (service) => {
   return state(tone, `${service.usable} of ${service.servers}`);
 };
 
+// What the role of who is signed in allows.
+const ROLES = ["view", "operate", "configure"];
+let role = "view";
+export const may = (needed) => ROLES.indexOf(role) >= ROLES.indexOf(needed);
+
 const TABLES = {
   services: {
     key: (row) => row.service,
@@ -79,6 +88,20 @@ const TABLES = {
       ["New flows/s", (row) => count(row.flows_per_second), "number"],
       ["Flows", (row) => count(row.flows), "number"],
       ["Flows since start", (row) => count(row.total), "number"],
+      ["Action", (row) => (may("operate") ? { word: row.state === "up" ? "Drain" : "Enable", of: `${row.pool}/${row.server}` } : null), "action"],
+    ],
+  },
+  revisions: {
+    key: (row) => String(row.revision),
+    columns: [
+      ["Revision", (row) => String(row.revision), "head"],
+      ["State", (row) => (row.ago > 0 ? state("", row.confirmed ? "earlier" : "unconfirmed") : row.confirmed ? state("good", "in force") : state("warn", "unconfirmed")), "state"],
+      ["Commits ago", (row) => count(row.ago), "number"],
+      ["When", (row, at) => `${clock(row.at)}, ${ago(at - row.at)}`],
+      ["Who", (row) => (row.user ? `${row.user}, ${row.face}` : "the box")],
+      ["Changes", (row) => count(row.changes), "number"],
+      ["Comment", (row) => row.comment || "–"],
+      ["Action", (row) => (row.may ? { word: "Load", of: `revision ${row.revision} into the editor` } : null), "action"],
     ],
   },
   vips: {
@@ -114,6 +137,12 @@ function cell(kind, label) {
     element.dataset.label = label;
     element.className = { address: "address wide", state: "badge" }[kind] ?? kind ?? "note";
     if (kind === "state") element.append(document.createElement("span"));
+    if (kind === "action") {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "plain small";
+      element.append(button);
+    }
   }
   return element;
 }
@@ -128,7 +157,7 @@ function build(table, columns) {
     heading.scope = "col";
     heading.setAttribute("role", "columnheader");
     heading.textContent = label;
-    if (kind === "number") heading.className = "number";
+    if (kind === "number" || kind === "action") heading.className = kind;
     row.append(heading);
   }
   head.append(row);
@@ -144,13 +173,19 @@ function fill(element, kind, value) {
     badge.className = "state";
     if (badge.dataset.tone !== value.tone) badge.dataset.tone = value.tone;
     if (badge.textContent !== value.word) badge.textContent = value.word;
+  } else if (kind === "action") {
+    const button = element.firstChild;
+    button.hidden = value === null;
+    if (value === null || button.textContent === value.word) return;
+    button.textContent = value.word;
+    button.setAttribute("aria-label", `${value.word} ${value.of}`);
   } else if (element.textContent !== value) {
     element.textContent = value;
   }
 }
 
 // Rows that stay keep their elements: focus, selection and scrolling do not jump.
-function table(name, rows, total, at) {
+export function table(name, rows, total, at) {
   const { key, columns } = TABLES[name];
   const element = byId(`${name}-table`);
   if (!element.tBodies.length) build(element, columns);
@@ -166,6 +201,7 @@ function table(name, rows, total, at) {
       line.append(...columns.map(([label, , kind]) => cell(kind, label)));
     }
     known.delete(id);
+    if (row.ago !== undefined) line.dataset.ago = row.ago;
     columns.forEach(([, value, kind], column) => fill(line.cells[column], kind, value(row, at)));
     if (body.rows[index] !== line) body.insertBefore(line, body.rows[index] ?? null);
   });
@@ -199,17 +235,16 @@ function spark(name, value) {
   svg.querySelector("polyline").setAttribute("points", line);
   svg.querySelector("polygon").setAttribute("points", `${x(0)},32 ${line} 120,32`);
 }
-export function forget() {
+export function forget(session) {
+  role = session.role;
   history.traffic.length = 0;
   history.births.length = 0;
 }
 
-function events(lines, at) {
+const LATEST = 8;
+function events(log, at) {
   const list = byId("events");
-  const items = lines.toReversed().map((line) => {
-    const parts = /^\[\s*([\d.]+)\] portico: (.*)$/.exec(line);
-    return parts ? { at: Number(parts[1]), text: parts[2] } : { at, text: line };
-  });
+  const items = log.slice(-LATEST).toReversed();
   items.forEach((item, index) => {
     let entry = list.children[index];
     if (!entry) {
@@ -218,7 +253,7 @@ function events(lines, at) {
       list.append(entry);
     }
     const [time, text] = entry.children;
-    time.textContent = `${span(at - item.at)} ago`;
+    time.textContent = ago(at - item.at);
     if (text.textContent !== item.text) text.textContent = item.text;
   });
   while (list.children.length > items.length) list.lastChild.remove();
@@ -264,7 +299,7 @@ export function show(snapshot) {
   }
   before = down;
 
-  for (const name of Object.keys(TABLES)) table(name, snapshot[name], counts[name], at);
+  for (const name of ["services", "servers", "vips", "ports"]) table(name, snapshot[name], counts[name], at);
   events(snapshot.log, at);
   const board = version.board ? `, board ${version.board}` : "";
   say("version", `Portico ${version.version}, Linux ${version.kernel}${board}, up ${span(version.uptime)}`);

@@ -12,6 +12,10 @@ struct File {
     content: &'static [u8],
 }
 
+const fn script(path: &'static str, content: &'static [u8]) -> File {
+    File { path, kind: "text/javascript; charset=utf-8", content }
+}
+
 const FILES: &[File] = &[
     File {
         path: "/",
@@ -23,16 +27,13 @@ const FILES: &[File] = &[
         kind: "text/css; charset=utf-8",
         content: include_bytes!("../page/style.css"),
     },
-    File {
-        path: "/view.js",
-        kind: "text/javascript; charset=utf-8",
-        content: include_bytes!("../page/view.js"),
-    },
-    File {
-        path: "/main.js",
-        kind: "text/javascript; charset=utf-8",
-        content: include_bytes!("../page/main.js"),
-    },
+    script("/api.js", include_bytes!("../page/api.js")),
+    script("/change.js", include_bytes!("../page/change.js")),
+    script("/dialog.js", include_bytes!("../page/dialog.js")),
+    script("/events.js", include_bytes!("../page/events.js")),
+    script("/main.js", include_bytes!("../page/main.js")),
+    script("/pending.js", include_bytes!("../page/pending.js")),
+    script("/view.js", include_bytes!("../page/view.js")),
     File { path: "/icon.svg", kind: "image/svg+xml", content: include_bytes!("../page/icon.svg") },
 ];
 

@@ -4,6 +4,7 @@ use crate::faults::{self, Fault};
 use crate::lifecycle::{self, Plan};
 use crate::network::Wiring;
 use crate::place::Place;
+use crate::relay::Relay;
 use crate::topology::{Counts, Role};
 use crate::{LabError, console, echo, status, switch, switches, traffic};
 use clap::{Args, Subcommand, ValueEnum};
@@ -36,6 +37,15 @@ pub enum Verb {
         /// `node1`, …
         #[arg(default_value = "node1")]
         node: String,
+    },
+    /// Make the page of a node reachable from this machine's browser, until Ctrl-C
+    Relay {
+        /// `node1`, …
+        #[arg(default_value = "node1")]
+        node: String,
+        /// The port on 127.0.0.1; 0 is any that is free
+        #[arg(long, default_value_t = 8443)]
+        port: u16,
     },
     /// Make things go wrong: links, processes (links need `lab up --wiring switch`)
     Fault {
@@ -103,6 +113,10 @@ pub struct Up {
     /// What decides which frames a switch loses
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// In the document that is made: a user (ann, password `correct horse`) and
+    /// `management = true` on the outside network, for `lab relay`. The console asks for a login
+    #[arg(long, conflicts_with = "config")]
+    users: bool,
     /// The supervisor binary; by default it is built
     #[arg(long)]
     pub supervisor: Option<PathBuf>,
@@ -146,6 +160,11 @@ pub fn run(
             lifecycle::topology(place)?.host(&node)?;
             console::attach(place, &node)?;
         }
+        Verb::Relay { node, port } => {
+            let relay = Relay::open(place, &node, port)?;
+            println!("{} leads to {} of {node}; Ctrl-C ends it", relay.url(), relay.page());
+            match relay.run()? {}
+        }
         Verb::Fault { fault } => print!("{}", faults::apply(place, &fault)?),
         Verb::Capture { segment, file, seconds, at } => {
             let time = Duration::from_secs(seconds);
@@ -172,7 +191,7 @@ pub fn run(
 /// Brings a lab up and says what to try.
 fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
     let counts = Counts { nodes: up.nodes, servers: up.servers, clients: up.clients };
-    let mut design = Plan { config: up.config.clone(), counts }.design()?;
+    let mut design = Plan { config: up.config.clone(), counts, users: up.users }.design()?;
     design.wiring = match up.wiring {
         Kind::Bridge => Wiring::Bridge,
         Kind::Switch => Wiring::Switch { seed: up.seed, guests: false },

@@ -42,6 +42,28 @@ pub fn cluster(nodes: usize, servers: usize) -> String {
     text
 }
 
+/// The same with the page on the outside network, and somebody who may use it: `ann`, whose
+/// password is `correct horse`. Everybody knows it, so it is for labs alone.
+pub fn with_users(nodes: usize, servers: usize) -> String {
+    let outside = "[network.outside]\n";
+    let managed = format!("{outside}management = true\n");
+    let ann = ANN.replace("HASH", HASH);
+    format!("{}{ann}", cluster(nodes, servers).replace(outside, &managed))
+}
+
+/// Of "correct horse", as `portico password` makes it; the salt is the same in every lab, too.
+const HASH: &str = concat!(
+    "$argon2id$v=19$m=19456,t=2,p=1$cG9ydGljby1zYWx0",
+    "$WtOW3hdlKdiJkIi9MjpONGJnN47IiiPAT6dTZiSpfoI"
+);
+
+const ANN: &str = r#"
+# The password is "correct horse". Everybody knows it: for labs alone.
+[user.ann]
+password = "HASH"
+role = "configure"
+"#;
+
 const NETWORKS_VIPS_AND_SERVICES: &str = r#"# Made by the lab. To try another one, change a copy
 # and start with `cargo xtask lab up --config COPY`.
 [cluster]
@@ -100,6 +122,18 @@ pool = "echo6"
 mod tests {
     use super::*;
     use model::config::Config;
+
+    #[test]
+    fn the_document_with_users_differs_in_nothing_else() {
+        let with = Config::parse(&with_users(1, 3)).unwrap_or_else(|it| panic!("{it:?}"));
+        assert_eq!((with.users.len(), with.users[0].name.as_str()), (1, "ann"));
+        let managed = with.networks.iter().filter(|network| network.management);
+        assert_eq!(managed.map(|network| network.name.as_str()).collect::<Vec<_>>(), ["outside"]);
+        let text = with_users(1, 3)
+            .replace(&ANN.replace("HASH", HASH), "")
+            .replace("management = true\n", "");
+        assert_eq!(text, cluster(1, 3));
+    }
 
     #[test]
     fn the_default_is_legal_in_every_size() {

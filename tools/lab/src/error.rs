@@ -57,6 +57,13 @@ pub enum LabError {
     },
     /// There is no running lab.
     NotUp,
+    /// There is no way to the page of a host.
+    NoPage {
+        /// Which one.
+        host: String,
+        /// Why not, and what would help.
+        why: String,
+    },
     /// No host of that name.
     UnknownHost {
         /// The name asked for.
@@ -124,6 +131,7 @@ impl fmt::Display for LabError {
             LabError::TooLate { what, seconds, seen } => {
                 write!(f, "{what} did not happen within {seconds} s; seen instead:\n{seen}")
             }
+            LabError::NoPage { host, why } => write!(f, "no way to the page of {host}: {why}"),
             LabError::NotUp => write!(f, "no lab is up; start one with `cargo xtask lab up`"),
             LabError::UnknownHost { name, known } => {
                 write!(f, "there is no host {name}; there are {}", known.join(", "))
@@ -154,6 +162,7 @@ impl std::error::Error for LabError {
             | LabError::Died { .. }
             | LabError::TooLate { .. }
             | LabError::NotUp
+            | LabError::NoPage { .. }
             | LabError::UnknownHost { .. }
             | LabError::NoSwitch
             | LabError::Switch { .. }

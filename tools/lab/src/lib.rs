@@ -23,6 +23,7 @@ pub mod network;
 mod place;
 pub mod play;
 pub mod process;
+pub mod relay;
 pub mod scenario;
 pub mod servers;
 pub mod status;

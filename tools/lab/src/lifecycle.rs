@@ -28,6 +28,8 @@ pub struct Plan {
     pub config: Option<PathBuf>,
     /// How many hosts of each role.
     pub counts: Counts,
+    /// The default document has a user and a page.
+    pub users: bool,
 }
 
 /// A plan that was read and wired.
@@ -66,7 +68,11 @@ impl Plan {
             None => {
                 let nodes = self.counts.nodes.unwrap_or(1);
                 let servers = self.counts.servers.unwrap_or(3);
-                let text = default_config::cluster(nodes, servers);
+                let text = if self.users {
+                    default_config::with_users(nodes, servers)
+                } else {
+                    default_config::cluster(nodes, servers)
+                };
                 ("the default configuration".into(), text)
             }
         };
@@ -344,7 +350,10 @@ pub fn hints(design: &Design) -> Vec<String> {
             }
         }
     }
-    for verb in ["status", "console node1", "down"] {
+    let page =
+        !design.config.users.is_empty() && design.config.networks.iter().any(|n| n.management);
+    let relay = page.then_some("relay node1");
+    for verb in ["status", "console node1"].into_iter().chain(relay).chain(["down"]) {
         hints.push(format!("cargo xtask lab {verb}"));
     }
     hints
@@ -369,7 +378,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("bad.toml");
         std::fs::write(&path, "[cluster]\nnmae = \"x\"\n").expect("written");
-        let plan = Plan { config: Some(path.clone()), counts: Counts::default() };
+        let plan = Plan { config: Some(path.clone()), counts: Counts::default(), users: false };
         let said = plan.design().expect_err("it is not legal").to_string();
         assert!(said.contains("bad.toml is not legal"), "{said}");
         assert!(said.contains("2:1"), "{said}");

@@ -7,6 +7,7 @@
 mod appliance;
 mod artifacts;
 mod bench;
+mod browser;
 mod demo;
 mod packages;
 mod privilege;
@@ -40,6 +41,8 @@ enum Verb {
     /// The same story on a lab (`test` runs this)
     #[command(hide = true)]
     LabScenario,
+    /// The page in a real browser, on a lab of its own (`test --all` runs this)
+    BrowserTest(browser::Browser),
     /// Check everything: format, lints, gates, unit tests, one lab and one QEMU scenario
     Test {
         /// Also what takes long: run before a release
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Demo { check } => demo::run(&root(), check),
         Verb::LabScenario => demo::run_in_lab(&root()),
+        Verb::BrowserTest(told) => browser::run(&root(), told),
         Verb::Test { all } => verify::run(&root(), all),
         Verb::Tidy => tidy(),
         Verb::Image { board, config } => {

@@ -49,6 +49,10 @@ pub const IMAGE: &[Program] = &[
 pub const QEMU: &[Program] =
     &[program("qemu-system-x86_64", "qemu-system-x86"), program("setpriv", "util-linux")];
 
+/// What the browser test needs.
+pub const BROWSER: &[Program] =
+    &[program("chromium", "chromium"), program("node", "nodejs"), program("npm", "npm")];
+
 /// Where programs stand, beside `PATH`, which often lacks the folders of the administrator.
 const FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 

@@ -42,6 +42,7 @@ const ALSO: &[Phase] = &[
         "long tests",
         &["test", "--quiet", "--workspace", "--release", "--no-fail-fast", "--", "--ignored"],
     ),
+    phase("browser", &["run", "--quiet", "--package", "xtask", "--", "browser-test"]),
     phase("rack image", &["run", "--quiet", "--package", "xtask", "--", "image", "rack-x86_64"]),
 ];
 
@@ -51,8 +52,11 @@ const ALSO: &[Phase] = &[
 /// A sentence where programs are missing or a phase could not even be started.
 pub fn run(root: &Path, all: bool) -> Result<ExitCode, String> {
     privilege::check()?;
-    packages::need(&[packages::LAB, packages::IMAGE, packages::QEMU])
-        .map_err(|missing| missing.to_string())?;
+    let mut lists = vec![packages::LAB, packages::IMAGE, packages::QEMU];
+    if all {
+        lists.push(packages::BROWSER);
+    }
+    packages::need(&lists).map_err(|missing| missing.to_string())?;
     let mut results = Vec::new();
     for phase in ALWAYS.iter().chain(ALSO.iter().filter(|_| all)) {
         println!("== {}: cargo {}", phase.name, phase.arguments.join(" "));

@@ -230,7 +230,8 @@ impl Script {
     /// As [`Plan::design`].
     pub fn design(&self, guests: bool) -> Result<Design, LabError> {
         let Lab { config, nodes, servers, clients, seed } = self.lab.clone();
-        let mut design = Plan { config, counts: Counts { nodes, servers, clients } }.design()?;
+        let mut design =
+            Plan { config, counts: Counts { nodes, servers, clients }, users: false }.design()?;
         design.wiring = Wiring::Switch { seed, guests };
         Ok(design)
     }
