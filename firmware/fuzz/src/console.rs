@@ -126,7 +126,9 @@ impl Line {
             0xf9 => self.sent(self.session.output().len()),
             // An answer of any kind, asked for or not.
             0xfa => {
-                self.asked = None;
+                if matches!(self.asked, Some(Ask::Request(_))) {
+                    self.asked = None;
+                }
                 let reply = any_reply(which, &self.foreign);
                 self.replied(reply)
             }

@@ -7,6 +7,7 @@
 //! | [`frame`] | frames from the wire, captures |
 //! | [`config`] | documents, and edits of them |
 //! | [`console`] | what is typed at a console, and what the box answers |
+//! | [`http`] | what a client of the page sends once TLS is done |
 //!
 //! The ordinary tests run each over its seeds and random changes of them (`tests/hold.rs`);
 //! `cargo xtask fuzz` lets libFuzzer look for inputs that reach new code (`libfuzzer/`).
@@ -15,6 +16,7 @@
 pub mod config;
 pub mod console;
 pub mod frame;
+pub mod http;
 mod replies;
 mod screen;
 
@@ -43,4 +45,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame", input: frame::input, seeds: frame::seeds },
     Target { name: "config", input: config::input, seeds: config::seeds },
     Target { name: "console", input: console::input, seeds: console::seeds },
+    Target { name: "http", input: http::input, seeds: http::seeds },
 ];

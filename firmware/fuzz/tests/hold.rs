@@ -69,3 +69,8 @@ fn changed_documents_hold() {
 fn changed_sessions_hold() {
     holds("console", 512);
 }
+
+#[test]
+fn changed_requests_hold() {
+    holds("http", 512);
+}

@@ -51,8 +51,8 @@ impl Site {
         self.converse(stream, remote, &standing).await;
     }
 
-    /// HTTP on a stream that is private already.
-    pub(crate) async fn converse<IO>(
+    /// HTTP on a stream that is private already: what [`Self::serve`] does once TLS is done.
+    pub async fn converse<IO>(
         self: Arc<Self>,
         io: IO,
         remote: SocketAddr,
