@@ -41,7 +41,7 @@ impl Forwarder {
         if !server.up && direction == Direction::Request {
             return self.failed(pass, bytes, offload, headers, ip, slot);
         }
-        if let Some(owner) = self.served_elsewhere(pass, service) {
+        if let Some(owner) = self.served_elsewhere(pass, service, headers.source, true) {
             return self.hand_over(pass, bytes, offload, headers, ip, owner);
         }
         let expired = pass.tables.service(service).is_some_and(|service| {
@@ -180,7 +180,7 @@ impl Forwarder {
         let services = &pass.tables.services;
         let found = services.find_reply(key.source, key.protocol, key.source_port)?;
         if let ReplyMatch::One { service, .. } = found
-            && let Some(owner) = self.served_elsewhere(pass, service)
+            && let Some(owner) = self.served_elsewhere(pass, service, headers.source, false)
         {
             let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
             self.handed_fragment(pass, ip, owner, verdict);

@@ -87,10 +87,12 @@ impl Forwarder {
         }
         match pass.tables.addresses.get(ANYWHERE, ip.destination) {
             Some(Role::Primary) => self.primary_address(pass, bytes, offload, headers, ip),
-            Some(Role::Virtual(vip)) => match self.elsewhere_served(pass, vip) {
-                None => self.virtual_address(pass, bytes, offload, headers, ip, vip),
-                Some(owner) => self.hand_over(pass, bytes, offload, headers, ip, owner),
-            },
+            Some(Role::Virtual(vip)) => {
+                match self.elsewhere_served(pass, vip, headers.source, false) {
+                    None => self.virtual_address(pass, bytes, offload, headers, ip, vip),
+                    Some(owner) => self.hand_over(pass, bytes, offload, headers, ip, owner),
+                }
+            }
             Some(Role::Broadcast) => Verdict::Drop(DropReason::GroupDestination),
             None => self.elsewhere(pass, bytes, offload, headers, ip),
         }

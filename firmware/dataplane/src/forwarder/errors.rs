@@ -65,7 +65,7 @@ impl Forwarder {
         direction: Direction,
     ) -> Verdict {
         let record = *self.flows.record(slot);
-        if let Some(owner) = self.served_elsewhere(pass, record.service()) {
+        if let Some(owner) = self.served_elsewhere(pass, record.service(), headers.source, true) {
             return self.hand_over(pass, bytes, offload, headers, ip, owner);
         }
         let Some(server) = pass.tables.server(record.server()) else {

@@ -4,9 +4,10 @@
 //! is now, and a server's replies come to the box that has the servers' gateway address, whoever
 //! serves the client. Both go one hop further on the same network, to the box that serves the
 //! address: only the Ethernet addresses change. A packet that comes from another box of the
-//! cluster is never handed over again, so there are no loops.
+//! cluster is never handed over again, so there are no loops: where its flow is known it is served,
+//! as both boxes may have to do that while an address moves.
 
-use base::{Instant, Offload, ServiceId, VipId};
+use base::{Instant, Mac, Offload, ServiceId, VipId};
 use packet::headers::{Headers, Ip};
 use packet::rewrite;
 
@@ -15,32 +16,69 @@ use crate::tables::{Owner, Vip};
 use crate::verdict::{DropReason, Verdict};
 
 impl Forwarder {
-    /// Whether this node may serve a virtual address now.
+    /// Whether this node answers for a virtual address now.
     #[inline]
     pub(super) fn may_serve(&self, now: Instant, vip: &Vip) -> bool {
-        let lease = self.leases.get(vip.network.index()).copied().unwrap_or(Instant::ZERO);
-        vip.owner == Owner::Us && now < lease
+        vip.owner == Owner::Us && self.has_lease(now, vip)
     }
 
-    /// Who serves a virtual address if this node does not.
+    fn has_lease(&self, now: Instant, vip: &Vip) -> bool {
+        self.leases.get(vip.network.index()).is_some_and(|&until| now < until)
+    }
+
+    /// Who serves what came from the station `source` for a virtual address, if this node does
+    /// not. `known`: a flow of ours knows it.
     #[inline]
-    pub(super) fn elsewhere_served(&self, pass: &Pass<'_>, id: VipId) -> Option<Owner> {
+    pub(super) fn elsewhere_served(
+        &self,
+        pass: &Pass<'_>,
+        id: VipId,
+        source: Mac,
+        known: bool,
+    ) -> Option<Owner> {
         let vip = pass.tables.vips.get(id.index())?;
         if self.may_serve(pass.now, vip) {
             return None;
         }
-        Some(match vip.owner {
-            // Ours, and the lease is over.
-            Owner::Us | Owner::Nobody => Owner::Nobody,
-            Owner::Peer(place) => Owner::Peer(place),
-        })
+        self.handed_to_us(pass, vip, source, known)
+    }
+
+    /// The seldom rest of [`Self::elsewhere_served`].
+    #[cold]
+    fn handed_to_us(&self, pass: &Pass<'_>, vip: &Vip, source: Mac, known: bool) -> Option<Owner> {
+        let network = pass.port.network;
+        if !self.has_lease(pass.now, vip) {
+            return Some(match vip.owner {
+                // Ours, and the lease is over.
+                Owner::Us | Owner::Nobody => Owner::Nobody,
+                Owner::Peer(place) | Owner::Coming(place) => Owner::Peer(place),
+            });
+        }
+        if known && pass.tables.is_peer(network, source) {
+            return None;
+        }
+        match vip.owner {
+            Owner::Us | Owner::Nobody => Some(Owner::Nobody),
+            Owner::Peer(place) => Some(Owner::Peer(place)),
+            Owner::Coming(place) => {
+                let old = pass.tables.peers.get(usize::from(place));
+                let by_it = old.and_then(|peer| peer.station(network)) == Some(source);
+                (!by_it).then_some(Owner::Peer(place))
+            }
+        }
     }
 
     /// The same, of the address of a service. A service that was removed has none any more, and
     /// its last flows are served where they are.
     #[inline]
-    pub(super) fn served_elsewhere(&self, pass: &Pass<'_>, service: ServiceId) -> Option<Owner> {
-        self.elsewhere_served(pass, pass.tables.service(service)?.vip)
+    pub(super) fn served_elsewhere(
+        &self,
+        pass: &Pass<'_>,
+        service: ServiceId,
+        source: Mac,
+        known: bool,
+    ) -> Option<Owner> {
+        self.elsewhere_served(pass, pass.tables.service(service)?.vip, source, known)
     }
 
     /// Passes a packet on to the box that serves its virtual address.
@@ -56,7 +94,7 @@ impl Forwarder {
         let network = pass.port.network;
         let peer = match owner {
             Owner::Peer(place) => pass.tables.peers.get(usize::from(place)),
-            Owner::Us | Owner::Nobody => None,
+            Owner::Us | Owner::Coming(_) | Owner::Nobody => None,
         };
         let station = peer.and_then(|peer| peer.station(network));
         let Some(station) = station.filter(|_| !pass.tables.is_peer(network, headers.source))

@@ -142,7 +142,10 @@ impl Forwarder {
     fn is_ours(&self, pass: &Pass<'_>, address: Ipv6Addr) -> bool {
         match pass.tables.role(pass.port, address) {
             Some(Role::Primary) => true,
-            Some(Role::Virtual(vip)) => self.elsewhere_served(pass, vip).is_none(),
+            Some(Role::Virtual(vip)) => {
+                let vip = pass.tables.vips.get(vip.index());
+                vip.is_none_or(|vip| self.may_serve(pass.now, vip))
+            }
             Some(Role::Broadcast) | None => false,
         }
     }

@@ -105,6 +105,9 @@ pub enum Owner {
     Us,
     /// The one at this place of [`Tables::peers`].
     Peer(u16),
+    /// That one still, and it is about to be ours: what comes by that box is served already, and
+    /// nothing is answered yet.
+    Coming(u16),
     /// Nobody for the moment.
     Nobody,
 }

@@ -162,6 +162,47 @@ fn the_packets_of_known_flows_follow_an_address_that_moves_and_come_back_with_it
 }
 
 #[test]
+fn while_an_address_comes_to_us_what_its_old_box_hands_over_is_served_and_nothing_else() {
+    let coming = |lab: &mut Lab| lab.give_away("www", Owner::Coming(0));
+    let with = || vec![Step::Do(coming)];
+    let syn = || outside(&tcp(CLIENT, VIP, SYN, b""));
+    let arp = arp_request([192, 0, 2, 9].into(), [192, 0, 2, 80].into());
+    let from_stranger = |wire: Wire| {
+        let bytes = with_macs(wire.bytes.clone(), OUTSIDE, SENDER);
+        Wire { bytes, ..wire }
+    };
+    check(vec![
+        Case {
+            name: "handed over to us",
+            given: with(),
+            frame: from_peer(&syn()),
+            verdict: "forward web/s1",
+            out: vec![to_inside(&hop(tcp(CLIENT, SERVER, SYN, b"")))],
+        },
+        handed("not from the old box", with(), from_stranger(syn())),
+        Case {
+            name: "the question where it is",
+            given: with(),
+            frame: Wire::raw(Port::Outside, arp),
+            verdict: "drop neighbor_not_ours",
+            out: vec![],
+        },
+    ]);
+}
+
+#[test]
+fn a_known_flow_is_served_by_the_box_that_a_peer_hands_it_to() {
+    let mut lab = Lab::new();
+    lab.receive(&outside(&tcp(CLIENT, VIP, SYN, b"")));
+    peer_serves(&mut lab);
+    let reply = from_peer(&inside(&tcp(SERVER, CLIENT, SYN | ACK, b"")));
+    let seen = lab.receive(&reply);
+    assert_eq!(seen.verdict, "forward web/s1", "the gateway's box does not know of the move yet");
+    lease_is_over(&mut lab);
+    assert_eq!(lab.receive(&reply).verdict, "drop not_serving");
+}
+
+#[test]
 fn a_box_that_took_an_address_over_goes_on_with_its_connections() {
     let mut old = Lab::new();
     let mut new = Lab::new();
