@@ -51,6 +51,12 @@ impl ViewId {
     };
 }
 
+impl Default for ViewId {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl fmt::Display for ViewId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.epoch, self.proposer, self.attempt)
@@ -70,6 +76,12 @@ pub struct OwnershipGeneration {
 impl OwnershipGeneration {
     /// Lower than every other.
     pub const NONE: Self = Self { view: ViewId::NONE, number: 0 };
+}
+
+impl Default for OwnershipGeneration {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 impl fmt::Display for OwnershipGeneration {

@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod identity;
 pub mod member;
+pub mod placement;
 pub mod pulse;
 pub mod seal;
 pub mod settings;

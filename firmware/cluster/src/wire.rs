@@ -3,8 +3,10 @@
 //! Decoding never panics, and what it allocates is bounded by the octets that came. Golden bytes
 //! at the end of the file pin each message.
 
-use crate::{NodeSet, ViewId};
+use crate::identity::node_id;
+use crate::{NodeSet, OwnershipGeneration, Peer, ViewId};
 use alloc::vec::Vec;
+use base::NodeId;
 use model::limits::CLUSTER_BODY;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +71,8 @@ pub struct Heartbeat {
     pub members: NodeSet,
     /// The newest token of it that passed the sender.
     pub token: u64,
+    /// The sender holds the token, or passes it to somebody.
+    pub holds: bool,
     /// Of whom it hears nothing, or who does not hear it.
     pub suspects: NodeSet,
     /// Whom it hears.
@@ -81,6 +85,193 @@ pub struct Heartbeat {
     pub echoes: Vec<Echo>,
 }
 
+/// A message between the control threads, on its way. Where two members do not hear each other, a
+/// third that hears both passes it on, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed<M> {
+    /// Who wrote it.
+    pub origin: Peer,
+    /// For whom it is.
+    #[serde(with = "node_id")]
+    pub target: NodeId,
+    /// What it says.
+    pub message: M,
+}
+
+/// What goes over [`crate::Channel::Token`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenMessage {
+    /// A piece of an encoded [`Token`].
+    Part {
+        /// The token's view.
+        view: ViewId,
+        /// The token's number.
+        seq: u64,
+        /// Which piece.
+        index: u8,
+        /// Of how many.
+        count: u8,
+        /// Its octets.
+        bytes: Vec<u8>,
+    },
+    /// The whole token has arrived.
+    Ack {
+        /// The token's view.
+        view: ViewId,
+        /// The token's number.
+        seq: u64,
+        /// It cannot be taken: the receiver does not have the table that it left out.
+        lacks: bool,
+    },
+}
+
+/// Who owns a group of VIPs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Nobody: node 0.
+    #[serde(with = "node_id")]
+    pub owner: NodeId,
+    /// Who had it before, and may know its flows; nobody: node 0.
+    #[serde(with = "node_id")]
+    pub previous: NodeId,
+    /// How new this is.
+    pub generation: OwnershipGeneration,
+    /// The previous owner released it: the new one opens at once. Otherwise it waits until every
+    /// lease that may cover it has run out, and probes.
+    pub handed: bool,
+}
+
+/// A planned move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Which group.
+    pub group: u16,
+    /// To whom.
+    #[serde(with = "node_id")]
+    pub to: NodeId,
+    /// An operator asked for it.
+    pub asked: bool,
+    /// The receiver expects it.
+    pub ready: bool,
+}
+
+/// How much a member has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    /// Whose.
+    #[serde(with = "node_id")]
+    pub node: NodeId,
+    /// Its weight.
+    pub weight: u16,
+    /// Thousandths of what it can carry.
+    pub used: u32,
+}
+
+/// What passes from member to member. Whoever holds it may change what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its view.
+    pub view: ViewId,
+    /// Grows by one with each pass.
+    pub seq: u64,
+    /// The members, in the order of the ring.
+    pub members: Vec<Peer>,
+    /// Microseconds by which members count their own leases.
+    pub lease: u32,
+    /// Microseconds of silence after which members suspect each other.
+    pub patience: u32,
+    /// The token's number when one of these two was changed last.
+    pub paced: u64,
+    /// The longest suspicion time that a member has asked for in this rotation and the last.
+    pub wanted: [u32; 2],
+    /// Microseconds until every lease has run out that an excluded node may hold.
+    pub fence: u32,
+    /// The last number given to a naming of owners in this view.
+    pub number: u32,
+    /// Members that are to own nothing.
+    pub drained: NodeSet,
+    /// Moves under way.
+    pub wishes: Vec<Wish>,
+    /// What each member has to do.
+    pub loads: Vec<Load>,
+    /// The token's number when the table was changed last.
+    pub changed: u64,
+    /// The owner of each group, unless everybody has it already.
+    pub table: Option<Vec<Entry>>,
+}
+
+/// What goes over [`crate::Channel::Control`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// A proposal of a view, to everybody in it.
+    Call(Call),
+    /// Consent to it.
+    Grant(Grant),
+    /// No consent to it.
+    Deny(Deny),
+}
+
+/// A proposal of a view: by the holder of the token, or by one who misses it (a "911").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Its id.
+    pub id: ViewId,
+    /// Its members, in the order of the ring.
+    pub members: Vec<Peer>,
+    /// The view that the proposer is in; [`ViewId::NONE`]: in none.
+    pub base: ViewId,
+    /// Who is in that.
+    pub base_members: NodeSet,
+    /// The newest token of it that passed the proposer.
+    pub seq: u64,
+    /// The proposer holds the token.
+    pub held: bool,
+    /// Members are left out that some still hear, because nothing else ends a deadlock.
+    pub forced: bool,
+    /// Microseconds of the longest suspicion time in use.
+    pub patience: u32,
+}
+
+/// Consent: whoever sends it takes no token of an older view any more, and echoes nobody who is
+/// left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// To which view.
+    pub id: ViewId,
+    /// Microseconds until the last lease has run out that the sender's echoes may have granted to
+    /// a node that is left out.
+    pub fence: u32,
+    /// Members of the new view that the sender has not echoed for a while, because of a consent
+    /// that came to nothing as far as it knows.
+    pub doubted: NodeSet,
+    /// One bit for each group that the sender owned in another view than the proposer's.
+    pub owns: Vec<u8>,
+}
+
+/// Why there is no consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Objection {
+    /// The sender has consented to a view with a higher id, or to this one of somebody else.
+    Promised,
+    /// A newer token has passed the sender, or it holds the token.
+    Newer,
+    /// The sender hears somebody who is left out.
+    Heard,
+    /// The sender's view does not give way to the proposer's.
+    Foreign,
+}
+
+/// No consent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deny {
+    /// To which view.
+    pub id: ViewId,
+    /// Why.
+    pub objection: Objection,
+    /// The highest view that the sender has consented to.
+    pub promised: ViewId,
+}
+
 impl Heartbeat {
     /// Whether two heartbeats of one sender differ in nothing but numbers that always grow.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
@@ -88,16 +279,11 @@ impl Heartbeat {
             && self.view == other.view
             && self.members == other.members
             && self.token == other.token
+            && self.holds == other.holds
             && self.suspects == other.suspects
             && self.hears == other.hears
             && self.muted == other.muted
             && self.gates == other.gates
-    }
-}
-
-impl Default for ViewId {
-    fn default() -> Self {
-        Self::NONE
     }
 }
 

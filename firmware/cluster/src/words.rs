@@ -58,6 +58,8 @@ pub struct Orders {
     pub members: Vec<Peer>,
     /// The newest token of the view that passed here.
     pub token: u64,
+    /// Whether we hold the token, or pass it to somebody.
+    pub holds: bool,
     /// How many tokens passed here in all: a gate that closed opens only at a higher number.
     pub permits: u64,
     /// The suspicion time L by which our own leases are counted: the smallest we consented to.
@@ -77,6 +79,7 @@ impl Orders {
             view: ViewId::NONE,
             members: Vec::new(),
             token: 0,
+            holds: false,
             permits: 0,
             lease,
             patience: lease,

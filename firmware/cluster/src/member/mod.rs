@@ -1,17 +1,39 @@
 //! Membership and ownership: what the members agree on.
 
-use crate::wire::Standing;
-use crate::{Orders, OwnershipGeneration, Peer, Report, Settings, Transmit, ViewId};
-use alloc::collections::VecDeque;
+mod call;
+mod claim;
+mod flap;
+mod groups;
+mod owner;
+mod ring;
+mod sight;
+mod watch;
+
+use crate::placement::NOBODY;
+use crate::wire::{self, Entry, Routed, Standing, Token, Wish};
+use crate::{
+    Channel, NodeSet, Orders, OwnershipGeneration, Pace, Peer, Report, Settings, Transmit, ViewId,
+};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
+use base::rng::Rng;
+use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
+use call::{Campaign, Consent, Promise};
+use claim::Local;
+use flap::Flap;
+use groups::Group;
+use ring::{Assembly, Possession};
 
 /// What the data plane of this node has to do with a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Nothing.
-    None,
+    /// Another node answers for it, or nobody does.
+    Other {
+        /// Who, as far as is agreed: what comes here for it is passed to that node.
+        owner: Option<NodeId>,
+    },
     /// It answers for it while the lease of its network holds, and passes packets of flows it does
     /// not know to the previous owner, if there is one.
     Owner {
@@ -51,16 +73,6 @@ pub enum Request {
         /// To whom.
         to: NodeId,
     },
-    /// Move everything off a node, and let it own nothing until further notice.
-    Drain {
-        /// Which.
-        node: NodeId,
-    },
-    /// Let a drained node own VIPs again.
-    Restore {
-        /// Which.
-        node: NodeId,
-    },
     /// Hand everything over and leave the cluster: what is done before this node stops.
     Leave,
 }
@@ -90,96 +102,258 @@ pub enum Event {
     /// Tell everybody on its network that a VIP is here: gratuitous ARP in both forms, or an
     /// unsolicited advertisement with the override flag, and again as the pacing says.
     Announce(VipId),
-    /// A view was agreed on.
+    /// A view was agreed on; [`ViewId::NONE`]: we have left ours.
     View {
         /// Its id.
         id: ViewId,
         /// Its members.
         members: Vec<Peer>,
     },
+    /// We have proposed a view.
+    Called {
+        /// Its id.
+        id: ViewId,
+        /// Its members.
+        members: Vec<Peer>,
+        /// As the holder of the token; otherwise because we missed it.
+        held: bool,
+    },
+    /// Every healthy observer suspects these members.
+    Condemned(NodeSet),
+    /// A VIP is ours, but somebody else answers for it: we do not claim it.
+    Conflict {
+        /// Which.
+        vip: VipId,
+        /// Who answers.
+        mac: Mac,
+    },
+}
+
+/// An agreed membership.
+#[derive(Clone, Debug)]
+struct View {
+    id: ViewId,
+    /// In the order of the ring.
+    members: Vec<Peer>,
+    /// When we entered it.
+    since: Instant,
 }
 
 /// The machine behind membership and ownership.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     own: Peer,
-    /// No other node is configured.
-    alone: bool,
+    settings: Settings,
+    pace: Pace,
+    groups: Vec<Group>,
+    rng: Rng,
+    /// The latest time that was handed in.
+    clock: Instant,
+
+    // What is seen.
+    report: Option<Report>,
+    condemned: NodeSet,
+    flaps: BTreeMap<NodeId, Flap>,
+
+    // What is agreed on.
+    view: Option<View>,
+    outside_since: Instant,
+    table: Vec<Entry>,
+    /// The number of the token that brought the table.
+    changed: u64,
+    lease: Duration,
+    patience: Duration,
+    /// When every lease has run out that a node outside the view may hold.
+    fence: Instant,
+    drained: NodeSet,
+    /// The view is of the minority, or the first one: claims want more silence.
+    careful: bool,
+
+    // The token.
+    possession: Possession,
+    assembly: Option<Assembly>,
+    seen: u64,
+    permits: u64,
+    token_at: Instant,
+
+    // The next view.
+    promise: Promise,
+    consent: Option<Consent>,
+    campaign: Option<Campaign>,
+    epoch: u64,
+    attempt: u32,
+    retry_at: Instant,
+
+    // What we own, or will.
+    locals: Vec<Local>,
+    /// By VIP: since when questions about it are not answered.
+    silent: Vec<Option<Instant>>,
+    probe_at: Instant,
+    probed: VipId,
+    wanted: Vec<Wish>,
+    /// Since when a lease that we need is closed.
+    closed_since: Option<Instant>,
+    leaving: bool,
+
+    orders: Orders,
     events: VecDeque<Event>,
     out: VecDeque<Transmit>,
 }
 
 impl Cluster {
     /// In no view, unless no other node is configured: then everything is owned at once.
-    pub fn new(_now: Instant, settings: &Settings, _seed: u64) -> Self {
+    pub fn new(now: Instant, settings: &Settings, seed: u64) -> Self {
         let own = Peer { id: settings.own, incarnation: settings.incarnation };
-        let mut cluster =
-            Self { own, alone: settings.alone(), events: VecDeque::new(), out: VecDeque::new() };
-        if cluster.alone {
-            cluster.own_everything(settings);
+        let pace = settings.pace();
+        let groups = groups::of(settings);
+        let count = groups.len();
+        let mut cluster = Self {
+            own,
+            settings: settings.clone(),
+            pace,
+            groups,
+            rng: Rng::new(seed),
+            clock: now,
+            report: None,
+            condemned: NodeSet::EMPTY,
+            flaps: BTreeMap::new(),
+            view: None,
+            outside_since: now,
+            table: vec![Entry::default(); count],
+            changed: 0,
+            lease: pace.floor,
+            patience: pace.floor,
+            // An earlier start of ours may have echoed somebody until now.
+            fence: now + pace.ceiling + call::margin(pace.ceiling),
+            drained: NodeSet::EMPTY,
+            careful: true,
+            possession: Possession::Elsewhere,
+            assembly: None,
+            seen: 0,
+            permits: 0,
+            token_at: now,
+            promise: Promise::NONE,
+            consent: None,
+            campaign: None,
+            epoch: 0,
+            attempt: 0,
+            retry_at: now,
+            locals: vec![Local::IDLE; count],
+            silent: vec![None; settings.vips.len()],
+            probe_at: Instant::FAR,
+            probed: VipId(0),
+            wanted: Vec::new(),
+            closed_since: None,
+            leaving: false,
+            orders: Orders::outside(pace.floor),
+            events: VecDeque::new(),
+            out: VecDeque::new(),
+        };
+        if settings.alone() {
+            cluster.rule_alone();
         }
+        cluster.order();
         cluster
     }
 
-    fn own_everything(&mut self, settings: &Settings) {
-        let id = ViewId { epoch: 1, proposer: self.own, attempt: 1 };
-        let lease = settings.pace().floor;
-        let orders = Orders {
-            revision: 1,
-            standing: Standing::Member,
-            view: id,
-            members: vec![self.own],
-            token: 1,
-            permits: 1,
-            ..Orders::outside(lease)
+    /// Nobody else is configured: everything is ours.
+    fn rule_alone(&mut self) {
+        let view = ViewId { epoch: 1, proposer: self.own, attempt: 1 };
+        let generation = OwnershipGeneration { view, number: 1 };
+        let own = self.own.id;
+        let entry = |group: &Group| {
+            let owner = if group.eligible.contains(own) { own } else { NOBODY };
+            Entry { owner, previous: NOBODY, generation, handed: true }
         };
-        self.events.push_back(Event::View { id, members: vec![self.own] });
-        self.events.push_back(Event::Orders(orders));
-        let generation = OwnershipGeneration { view: id, number: 1 };
-        let attached = settings.networks_of(self.own.id);
-        for (vip, said) in settings.vips() {
-            if attached.contains(&said.network) && said.pin.is_none_or(|pin| pin == self.own.id) {
-                let role = Role::Owner { previous: None };
-                self.events.push_back(Event::Ownership(Ownership { vip, role, generation }));
-                self.events.push_back(Event::Announce(vip));
-            }
-        }
+        let token = Token {
+            view,
+            seq: 1,
+            members: vec![self.own],
+            lease: sight::micros(self.lease),
+            patience: sight::micros(self.patience),
+            paced: 1,
+            wanted: [0; 2],
+            fence: 0,
+            number: 1,
+            drained: NodeSet::EMPTY,
+            wishes: Vec::new(),
+            loads: Vec::new(),
+            changed: 1,
+            table: Some(self.groups.iter().map(entry).collect()),
+        };
+        self.fence = self.clock;
+        self.take(token);
     }
 
     /// Takes what the other machine sees. A newer report replaces an older one.
-    pub fn handle_report(&mut self, _now: Instant, _report: Report) {}
+    pub fn handle_report(&mut self, now: Instant, report: Report) {
+        self.clock = self.clock.max(now);
+        self.report = Some(report);
+        self.turn();
+    }
 
-    /// Takes a message from a peer.
+    /// Takes a message from a peer. One that cannot be decoded, is not for us or comes from
+    /// nobody we know changes nothing.
     pub fn handle_message(
         &mut self,
-        _now: Instant,
-        _from: Peer,
+        now: Instant,
+        from: Peer,
         _network: NetworkId,
-        _channel: crate::Channel,
-        _body: &[u8],
+        channel: Channel,
+        body: &[u8],
     ) {
+        self.clock = self.clock.max(now);
+        match channel {
+            Channel::Token => {
+                if let Ok(routed) = wire::decode::<Routed<wire::TokenMessage>>(body)
+                    && self.is_for_us(from, channel, &routed, body)
+                {
+                    self.handle_token(routed.origin, routed.message);
+                }
+            }
+            Channel::Control => {
+                if let Ok(routed) = wire::decode::<Routed<wire::Control>>(body)
+                    && self.is_for_us(from, channel, &routed, body)
+                {
+                    self.handle_control(routed.origin, routed.message);
+                }
+            }
+            // Heartbeats are the other machine's; flows and tables are not copied yet.
+            Channel::Heartbeat | Channel::Flow | Channel::Bulk => return,
+        }
+        self.turn();
     }
 
     /// A question of [`Event::Probe`] was sent (`None`), or somebody answered one.
-    pub fn handle_probe(&mut self, _now: Instant, _vip: VipId, _answered: Option<Mac>) {}
-
-    /// Every forwarder obeys all ownership that was given out, up to this generation.
-    pub fn handle_settled(&mut self, _now: Instant, _generation: OwnershipGeneration) {}
-
-    /// What an operator asks.
-    pub fn handle_request(&mut self, _now: Instant, _request: Request) -> Reply {
-        if self.alone { Reply::Already } else { Reply::Outside }
+    pub fn handle_probe(&mut self, now: Instant, vip: VipId, answered: Option<Mac>) {
+        self.clock = self.clock.max(now);
+        self.take_probe(vip, answered);
+        self.turn();
     }
 
-    /// The load that each VIP puts on this node, in thousandths of what the node can carry.
-    pub fn handle_load(&mut self, _now: Instant, _load: &[u16]) {}
+    /// Every forwarder obeys all ownership that was given out, up to this generation.
+    pub fn handle_settled(&mut self, now: Instant, generation: OwnershipGeneration) {
+        self.clock = self.clock.max(now);
+        self.settle(generation);
+        if matches!(self.possession, Possession::Holding { .. }) {
+            self.work();
+            self.set_hold();
+        }
+        self.turn();
+    }
+
+    /// What an operator asks.
+    pub fn handle_request(&mut self, now: Instant, request: Request) -> Reply {
+        self.clock = self.clock.max(now);
+        let reply = self.ask(request);
+        self.turn();
+        reply
+    }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
-
-    /// When [`Cluster::handle_timeout`] has something to do next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        None
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock = self.clock.max(now);
+        self.turn();
     }
 
     /// The next message to send.
@@ -190,5 +364,76 @@ impl Cluster {
     /// The next decision.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether a message is for us; one for somebody else is passed on, if it came from its
+    /// author and we hear whom it is for.
+    fn is_for_us<M>(
+        &mut self,
+        from: Peer,
+        channel: Channel,
+        routed: &Routed<M>,
+        body: &[u8],
+    ) -> bool {
+        if routed.target == self.own.id {
+            return routed.origin != self.own;
+        }
+        if routed.origin == from && self.heard().contains(routed.target) {
+            self.send(routed.target, channel, body, false);
+        }
+        false
+    }
+
+    /// Everything that may be due, after every input.
+    fn turn(&mut self) {
+        if self.settings.alone() {
+            return self.order();
+        }
+        self.watch();
+        self.consent_if_ready();
+        self.install_if_agreed();
+        self.govern();
+        self.canvass();
+        self.install_if_agreed();
+        self.pass_if_due();
+        self.pass_again();
+        self.pursue();
+        self.order();
+    }
+
+    /// Tells the other machine what holds now, if that has changed.
+    fn order(&mut self) {
+        let unfinished = self.unfinished();
+        let (lease, patience) = if unfinished {
+            let promised = self.promise.patience;
+            (self.lease.min(promised), self.patience.max(promised))
+        } else {
+            (self.lease, self.patience)
+        };
+        let (view, members) = match &self.view {
+            Some(view) => (view.id, view.members.clone()),
+            None => (ViewId::NONE, Vec::new()),
+        };
+        let standing = match (&self.view, self.leaving) {
+            (_, true) => Standing::Leaving,
+            (Some(_), false) => Standing::Member,
+            (None, false) => Standing::Outside,
+        };
+        let orders = Orders {
+            revision: self.orders.revision,
+            standing,
+            view,
+            members,
+            token: self.seen,
+            holds: self.holds(),
+            permits: self.permits,
+            lease,
+            patience,
+            muted: self.muted(),
+        };
+        if orders != self.orders {
+            self.orders = Orders { revision: self.orders.revision + 1, ..orders };
+            self.events.push_back(Event::Orders(self.orders.clone()));
+        }
     }
 }

@@ -41,17 +41,17 @@ impl Pulse {
             return strong;
         }
         let newest = echoes.first().copied().map_or(Instant::ZERO, end);
-        let nobody = newest <= now;
-        let weak = match (self.heard_without_echo(now), nobody) {
-            (true, _) => Instant::ZERO,
-            (false, true) => now + lease,
-            (false, false) => newest,
+        let (heard, unechoed) = self.company(now);
+        let weak = match (heard, unechoed) {
+            (_, true) => Instant::ZERO,
+            (false, false) => now + lease,
+            (true, false) => newest,
         };
         let granted = strong.max(weak);
         let minority = self.orders.members.len() * 2 <= self.configured;
         let witnesses = self.witnesses.get(gate.network.index()).is_some_and(|some| *some);
         let asks = self.policy == Policy::Witness && witnesses;
-        if asks && (minority || strong <= now && nobody) {
+        if asks && (minority || !heard) {
             granted.min(gate.answered_at.map_or(Instant::ZERO, |at| at + lease))
         } else {
             granted
@@ -81,15 +81,19 @@ impl Pulse {
         })
     }
 
-    /// Whether we hear a member that does not echo us. Two intervals before a lease would end,
-    /// who has not been heard for as long counts as silent: the survivor of two must not close
-    /// before it may suspect the other.
-    fn heard_without_echo(&self, now: Instant) -> bool {
+    /// Whether we hear a member, and whether we hear one that does not echo us.
+    ///
+    /// Who has not been heard for two and a half intervals less than L counts as silent here: our
+    /// newest echo is up to one interval older than the newest heartbeat, and the survivor of two
+    /// must not close before it may suspect the other.
+    fn company(&self, now: Instant) -> (bool, bool) {
         let lease = self.orders.lease;
-        let quiet = lease.saturating_sub(self.pace.interval * 2);
-        self.members().any(|(echoed_at, heard_at)| {
-            let echoes = echoed_at > Instant::ZERO && now.since(echoed_at) < lease;
-            !echoes && heard_at > Instant::ZERO && now.since(heard_at) < quiet
-        })
+        let interval = self.pace.interval;
+        let quiet = lease.saturating_sub(interval * 5 / 2).max(interval * 3 / 2);
+        let heard = self
+            .members()
+            .filter(|(_, heard_at)| *heard_at > Instant::ZERO && now.since(*heard_at) < quiet);
+        let echoes = |at: Instant| at > Instant::ZERO && now.since(at) < lease;
+        heard.fold((false, false), |(_, unechoed), (at, _)| (true, unechoed || !echoes(at)))
     }
 }

@@ -379,6 +379,7 @@ impl Pulse {
             view: self.orders.view,
             members: self.orders.members.iter().map(|peer| peer.id).collect(),
             token: self.orders.token,
+            holds: self.orders.holds,
             suspects: self.suspects,
             hears: hears.collect(),
             muted: self.orders.muted,

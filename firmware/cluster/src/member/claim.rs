@@ -1,0 +1,380 @@
+//! What this node does about one group of VIPs.
+//!
+//! ```text
+//!                 ┌───────────────── handed ─────────────────┐
+//!                 │                                          ▼
+//!   Idle ── expect ──► Expecting ── handed ──────────────► Serving
+//!    │ ▲                                                    │  ▲
+//!    │ └────────────── over, lost, dropped ◄── Releasing ◄──┘  │ ready: leases run out,
+//!    └── claimed ──► Taking ─────────────── release, lost      │ probes unanswered
+//!                      └───────────────────────────────────────┘
+//! ```
+//!
+//! *handed*: the token names us owner and the one before has released. *claimed*: it names us and
+//! nobody has released, so we wait until every lease that may cover the group has run out, and
+//! probe. *lost*: it names somebody else.
+
+use super::Cluster;
+use crate::placement::NOBODY;
+use crate::{Event, NodeSet, Ownership, OwnershipGeneration, Role};
+use base::time::Duration;
+use base::{Instant, Mac, NodeId, VipId};
+
+/// How long the previous owner passes on what still comes to it: as long as an ARP cache that
+/// missed every announcement but the last of the first burst stays wrong.
+const DRAIN: Duration = Duration::from_secs(10);
+/// VIPs that one node asks for in an interval: with ordinary intervals a small part of what a
+/// network carries, and 500 VIPs within ten intervals.
+const QUESTIONS: usize = 64;
+
+/// What we do about a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing.
+    Idle,
+    /// It will be moved here.
+    Expecting {
+        from: NodeId,
+        /// The forwarders know.
+        settled: bool,
+    },
+    /// It is ours as soon as nobody else can be serving it.
+    Taking { not_before: Instant },
+    /// We serve it.
+    Serving,
+    /// We have stopped serving it and pass on what comes.
+    Releasing {
+        to: NodeId,
+        /// The forwarders have stopped.
+        settled: bool,
+        until: Instant,
+    },
+}
+
+/// What can happen to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The token names us, and the one before has released.
+    Handed,
+    /// The token names us, and somebody may still be serving.
+    Claimed { not_before: Instant },
+    /// The token names somebody else, or nobody.
+    Lost { to: NodeId, until: Instant },
+    /// It is to be moved here.
+    Expect { from: NodeId },
+    /// It is not to be moved here any more.
+    Forget,
+    /// We give it to somebody.
+    Release { to: NodeId, until: Instant },
+    /// Every forwarder obeys.
+    Settled,
+    /// Nobody else can be serving it.
+    Ready,
+    /// Nothing comes any more that would have to be passed on.
+    Over,
+    /// We are in no view any more.
+    Dropped,
+}
+
+/// Where an input leads.
+pub fn step(claim: Claim, input: Input) -> Claim {
+    use Claim::{Expecting, Idle, Releasing, Serving, Taking};
+    use Input::{Claimed, Dropped, Expect, Forget, Handed, Lost, Over, Ready, Release, Settled};
+    match (claim, input) {
+        (_, Handed) => Serving,
+        (_, Claimed { not_before }) => Taking { not_before },
+        (Serving | Releasing { .. }, Lost { to, until }) if to != NOBODY => {
+            Releasing { to, settled: true, until }
+        }
+        (_, Lost { .. } | Dropped) => Idle,
+        (Expecting { from: known, .. }, Expect { from }) if known == from => claim,
+        (Idle | Expecting { .. } | Releasing { .. }, Expect { from }) => {
+            Expecting { from, settled: false }
+        }
+        (Taking { .. } | Serving, Expect { .. }) => claim,
+        (Expecting { .. }, Forget) => Idle,
+        (Idle | Taking { .. } | Serving | Releasing { .. }, Forget) => claim,
+        (Serving, Release { to, until }) => Releasing { to, settled: false, until },
+        (Idle | Expecting { .. } | Taking { .. } | Releasing { .. }, Release { .. }) => claim,
+        (Expecting { from, .. }, Settled) => Expecting { from, settled: true },
+        (Releasing { to, until, .. }, Settled) => Releasing { to, settled: true, until },
+        (Idle | Taking { .. } | Serving, Settled) => claim,
+        (Taking { .. }, Ready) => Serving,
+        (Idle | Expecting { .. } | Serving | Releasing { .. }, Ready) => claim,
+        (Releasing { settled: true, .. }, Over) => Idle,
+        (Idle | Expecting { .. } | Taking { .. } | Serving | Releasing { .. }, Over) => claim,
+    }
+}
+
+/// A group as this node treats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    pub claim: Claim,
+    /// The newest statement about its owner that we obeyed.
+    pub generation: OwnershipGeneration,
+    /// Who the table says owns it, and who had it before.
+    pub owner: NodeId,
+    pub previous: NodeId,
+    /// What the forwarders were told last.
+    pub told: Role,
+}
+
+impl Local {
+    pub const IDLE: Self = Self {
+        claim: Claim::Idle,
+        generation: OwnershipGeneration::NONE,
+        owner: NOBODY,
+        previous: NOBODY,
+        told: Role::Other { owner: None },
+    };
+
+    fn role(&self, own: NodeId) -> Role {
+        let somebody = |id: NodeId| (id != NOBODY && id != own).then_some(id);
+        match self.claim {
+            Claim::Idle | Claim::Taking { .. } => Role::Other { owner: somebody(self.owner) },
+            Claim::Expecting { from, .. } => Role::Expecting { from },
+            Claim::Serving => Role::Owner { previous: somebody(self.previous) },
+            Claim::Releasing { to, .. } => Role::Releasing { to },
+        }
+    }
+}
+
+impl Cluster {
+    /// Lets something happen to a group, and tells the forwarders what that means for them.
+    pub(super) fn drive(&mut self, group: usize, input: Input) {
+        let local = &mut self.locals[group];
+        local.claim = step(local.claim, input);
+        let (role, generation) = (local.role(self.own.id), local.generation);
+        if core::mem::replace(&mut local.told, role) == role {
+            return;
+        }
+        for vip in self.groups[group].vips.clone() {
+            self.events.push_back(Event::Ownership(Ownership { vip, role, generation }));
+            if matches!(role, Role::Owner { .. }) {
+                self.events.push_back(Event::Announce(vip));
+            }
+        }
+    }
+
+    /// Brings what we do into line with the table.
+    pub(super) fn reconcile(&mut self) {
+        let until = self.clock + DRAIN;
+        for group in 0..self.groups.len() {
+            let entry = self.table[group];
+            let local = self.locals[group];
+            if entry.generation <= local.generation {
+                continue;
+            }
+            self.locals[group].generation = entry.generation;
+            self.locals[group].owner = entry.owner;
+            self.locals[group].previous = entry.previous;
+            let input = match (entry.owner == self.own.id, entry.handed) {
+                (true, true) => Input::Handed,
+                (true, false) => Input::Claimed { not_before: self.fence },
+                (false, _) => Input::Lost { to: entry.owner, until },
+            };
+            self.drive(group, input);
+        }
+    }
+
+    /// Stops everything: we are in no view.
+    pub(super) fn release_all(&mut self) {
+        for group in 0..self.groups.len() {
+            self.locals[group].owner = NOBODY;
+            self.drive(group, Input::Dropped);
+        }
+    }
+
+    /// Tells everybody again where the VIPs are that we serve.
+    pub(super) fn announce_all(&mut self) {
+        for (group, local) in self.groups.iter().zip(&self.locals) {
+            if local.claim == Claim::Serving {
+                self.events.extend(group.vips.iter().map(|vip| Event::Announce(*vip)));
+            }
+        }
+    }
+
+    /// One bit for each group that we serve.
+    pub(super) fn owned_bits(&self) -> alloc::vec::Vec<u8> {
+        let mut bits = alloc::vec![0; self.groups.len().div_ceil(8)];
+        for (group, local) in self.locals.iter().enumerate() {
+            if local.claim == Claim::Serving {
+                bits[group / 8] |= 1 << (group % 8);
+            }
+        }
+        bits
+    }
+
+    /// The forwarders obey everything up to a generation.
+    pub(super) fn settle(&mut self, generation: OwnershipGeneration) {
+        for group in 0..self.groups.len() {
+            if self.locals[group].generation <= generation {
+                self.drive(group, Input::Settled);
+            }
+        }
+    }
+
+    /// Until when the token waits for the forwarders: what they stop serving can then be handed
+    /// over with it.
+    pub(super) fn settling_until(&self) -> Option<Instant> {
+        let waits = |claim: Claim| match claim {
+            Claim::Releasing { settled: false, until, .. } => {
+                Some(until - DRAIN + self.pace.interval)
+            }
+            Claim::Releasing { settled: true, .. }
+            | Claim::Idle
+            | Claim::Expecting { .. }
+            | Claim::Taking { .. }
+            | Claim::Serving => None,
+        };
+        self.locals.iter().filter_map(|local| waits(local.claim)).max()
+    }
+
+    /// When a release that begins now is over.
+    pub(super) fn drained_at(&self) -> Instant {
+        self.clock + DRAIN
+    }
+
+    /// A question about a VIP left, or somebody answered one.
+    pub(super) fn take_probe(&mut self, vip: VipId, answered: Option<Mac>) {
+        let now = self.clock;
+        let Some(silent) = self.silent.get_mut(vip.index()) else { return };
+        match answered {
+            None => {
+                silent.get_or_insert(now);
+            }
+            Some(mac) => {
+                *silent = None;
+                let group = self.groups.iter().position(|group| group.vips.contains(&vip));
+                let taking = group.is_some_and(|group| {
+                    matches!(self.locals[group].claim, Claim::Taking { not_before } if not_before <= now)
+                });
+                if taking {
+                    self.events.push_back(Event::Conflict { vip, mac });
+                }
+            }
+        }
+    }
+
+    /// Opens what nobody else can be serving, and asks for what we may have to take over.
+    pub(super) fn pursue(&mut self) {
+        let now = self.clock;
+        let needed = if self.careful { self.patience } else { self.pace.interval };
+        for group in 0..self.groups.len() {
+            match self.locals[group].claim {
+                Claim::Taking { not_before } if not_before <= now => {
+                    let mut vips = self.groups[group].vips.iter();
+                    let silent = vips.all(|vip| {
+                        self.silent[vip.index()].is_some_and(|since| now.since(since) >= needed)
+                    });
+                    if silent {
+                        self.drive(group, Input::Ready);
+                    }
+                }
+                Claim::Releasing { until, .. } if until <= now => self.drive(group, Input::Over),
+                Claim::Idle
+                | Claim::Expecting { .. }
+                | Claim::Taking { .. }
+                | Claim::Serving
+                | Claim::Releasing { .. } => {}
+            }
+        }
+        if self.probe_at <= now {
+            self.probe();
+        }
+    }
+
+    /// Asks for the VIPs of groups that we take, and of those that would be ours if who is not
+    /// heard now were gone: the silence that a claim needs has then passed when it comes to it.
+    fn probe(&mut self) {
+        let now = self.clock;
+        let mut wanted: alloc::vec::Vec<usize> = self.inheritance();
+        let taking = |local: &Local| matches!(local.claim, Claim::Taking { .. });
+        wanted.extend((0..self.groups.len()).filter(|group| taking(&self.locals[*group])));
+        let vips = wanted.iter().flat_map(|group| self.groups[*group].vips.iter().copied());
+        let mut vips: alloc::vec::Vec<VipId> = vips.collect();
+        vips.sort_unstable();
+        vips.dedup();
+        if vips.is_empty() {
+            self.silent.fill(None);
+            self.probe_at = Instant::FAR;
+            return;
+        }
+        for index in 0..self.silent.len() {
+            if vips.binary_search(&VipId::from(index)).is_err() {
+                self.silent[index] = None;
+            }
+        }
+        let start = vips.partition_point(|vip| *vip <= self.probed);
+        let count = vips.len().min(QUESTIONS);
+        for vip in vips.iter().cycle().skip(start).take(count) {
+            self.events.push_back(Event::Probe(*vip));
+            self.probed = *vip;
+        }
+        self.probe_at = now + self.pace.interval;
+    }
+
+    /// Lets probing begin, if there is something to ask for.
+    pub(super) fn begin_probing(&mut self) {
+        if self.probe_at == Instant::FAR {
+            self.probe_at = self.clock;
+        }
+    }
+
+    /// Groups that would be ours if the members that are not heard now were gone.
+    fn inheritance(&self) -> alloc::vec::Vec<usize> {
+        let members = self.members();
+        let peers = self.report.iter().flat_map(|report| &report.peers);
+        let gone = peers.filter(|sight| sight.presence != crate::Presence::Heard || sight.deaf);
+        let gone: NodeSet = gone.map(|sight| sight.peer.id).collect();
+        let rest = members.difference(gone);
+        if rest == members {
+            return alloc::vec::Vec::new();
+        }
+        let adopted = self.adoption(rest);
+        adopted.into_iter().filter(|(_, id)| *id == self.own.id).map(|(group, _)| group).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_input_in_every_state_leads_where_the_drawing_says() {
+        use Claim::{Expecting, Idle, Releasing, Serving, Taking};
+        let (a, b) = (NodeId(1), NodeId(2));
+        let (early, late) = (Instant::from_millis(5), Instant::from_millis(50));
+        let expecting = Expecting { from: a, settled: false };
+        let expected = Expecting { from: a, settled: true };
+        let taking = Taking { not_before: early };
+        let releasing = Releasing { to: a, settled: false, until: early };
+        let released = Releasing { to: a, settled: true, until: early };
+        let states = [Idle, expecting, expected, taking, Serving, releasing, released];
+        let given = Releasing { to: b, settled: true, until: late };
+        let giving = Releasing { to: b, settled: false, until: late };
+        let retaking = Taking { not_before: late };
+        let other = Expecting { from: b, settled: false };
+        // A row is an input, a column the state it finds.
+        #[rustfmt::skip]
+        let table: [(Input, [Claim; 7]); 12] = [
+            (Input::Handed, [Serving; 7]),
+            (Input::Claimed { not_before: late }, [retaking; 7]),
+            (Input::Lost { to: b, until: late }, [Idle, Idle, Idle, Idle, given, given, given]),
+            (Input::Lost { to: NOBODY, until: late }, [Idle; 7]),
+            (Input::Expect { from: a }, [expecting, expecting, expected, taking, Serving, expecting, expecting]),
+            (Input::Expect { from: b }, [other, other, other, taking, Serving, other, other]),
+            (Input::Forget, [Idle, Idle, Idle, taking, Serving, releasing, released]),
+            (Input::Release { to: b, until: late }, [Idle, expecting, expected, taking, giving, releasing, released]),
+            (Input::Settled, [Idle, expected, expected, taking, Serving, released, released]),
+            (Input::Ready, [Idle, expecting, expected, Serving, Serving, releasing, released]),
+            (Input::Over, [Idle, expecting, expected, taking, Serving, releasing, Idle]),
+            (Input::Dropped, [Idle; 7]),
+        ];
+        for (input, next) in table {
+            for (state, next) in states.into_iter().zip(next) {
+                assert_eq!(step(state, input), next, "{state:?} {input:?}");
+            }
+        }
+    }
+}

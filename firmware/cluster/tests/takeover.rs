@@ -1,0 +1,141 @@
+//! Nodes that fail, are cut off and come back, in simulated time.
+
+mod world;
+
+use base::VipId;
+use base::time::Duration;
+use model::Policy;
+use world::{World, settings};
+
+const POLICIES: [Policy; 3] = [Policy::Witness, Policy::Available, Policy::Quorum];
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn a_cold_start_ends_in_one_view_in_which_every_vip_is_owned() {
+    for policy in POLICIES {
+        for nodes in [2, 3, 5] {
+            let mut world = World::new(settings(nodes, 2, 4, policy));
+            world.run(seconds(2));
+            let all: Vec<u16> = (1..=nodes).collect();
+            world.assert_view(&all);
+            world.assert_owned();
+            assert!(world.overlaps.is_empty(), "{policy:?} {nodes}: {:?}", world.overlaps);
+        }
+    }
+}
+
+#[test]
+fn a_node_that_dies_is_replaced_within_100_ms_and_nobody_serves_beside_it() {
+    for policy in POLICIES {
+        for nodes in [3, 5] {
+            for dead in 1..=nodes {
+                let mut world = World::new(settings(nodes, 2, 4, policy));
+                world.run(seconds(2));
+                world.gap();
+                world.node(dead).dead = true;
+                world.run(seconds(1));
+                let rest: Vec<u16> = (1..=nodes).filter(|n| *n != dead).collect();
+                world.assert_view(&rest);
+                world.assert_owned();
+                let gap = world.gap();
+                let milliseconds = gap.as_millis();
+                assert!(milliseconds <= 100, "{policy:?} {dead} of {nodes}: {milliseconds} ms");
+                assert!(world.overlaps.is_empty(), "{:?}", world.overlaps);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_is_cut_off_stops_before_its_successor_begins() {
+    let mut world = World::new(settings(3, 2, 4, Policy::Quorum));
+    world.run(seconds(2));
+    for cut in 1..=3 {
+        let rest: Vec<u16> = (1..=3).filter(|n| *n != cut).collect();
+        world.part(&[cut], &rest);
+        world.run(seconds(1));
+        world.assert_view(&rest);
+        world.assert_owned();
+        world.cut.clear();
+        world.run(seconds(3));
+        world.assert_view(&[1, 2, 3]);
+        world.assert_owned();
+    }
+    assert!(world.overlaps.is_empty(), "{:?}", world.overlaps);
+}
+
+#[test]
+fn one_broken_pair_among_three_changes_nothing() {
+    for one_way in [false, true] {
+        let mut world = World::new(settings(3, 2, 4, Policy::Witness));
+        world.run(seconds(2));
+        world.gap();
+        let views: usize = world.nodes.values().map(|node| node.views).sum();
+        world.cut(1, 2);
+        if !one_way {
+            world.cut(2, 1);
+        }
+        world.run(seconds(5));
+        world.assert_view(&[1, 2, 3]);
+        world.assert_owned();
+        assert_eq!(world.nodes.values().map(|node| node.views).sum::<usize>(), views);
+        assert_eq!(world.gap(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_node_that_starts_again_is_taken_in_within_a_second() {
+    let mut world = World::new(settings(3, 1, 3, Policy::Witness));
+    world.run(seconds(2));
+    world.node(2).dead = true;
+    world.run(seconds(1));
+    world.start(base::NodeId(2), 2);
+    world.run(seconds(1));
+    world.assert_view(&[1, 2, 3]);
+    world.assert_owned();
+    assert!(world.overlaps.is_empty());
+}
+
+#[test]
+fn a_restart_faster_than_suspicion_is_noticed() {
+    for n in 1..=3 {
+        let mut world = World::new(settings(3, 1, 3, Policy::Quorum));
+        world.run(seconds(2));
+        world.start(base::NodeId(n), 2);
+        world.run(seconds(2));
+        world.assert_view(&[1, 2, 3]);
+        world.assert_owned();
+        assert!(world.overlaps.is_empty());
+    }
+}
+
+#[test]
+fn the_survivor_of_two_goes_on_without_a_gap_in_what_it_owns() {
+    for policy in [Policy::Witness, Policy::Available] {
+        let mut world = World::new(settings(2, 1, 2, policy));
+        world.run(seconds(2));
+        world.assert_owned();
+        let own = (0..2).map(VipId).find(|vip| world.serving(*vip) == [world::id(1)]);
+        let own = own.expect("each has one");
+        world.gap();
+        world.node(2).dead = true;
+        world.run(seconds(1));
+        world.assert_view(&[1]);
+        world.assert_owned();
+        assert_eq!(world.longest.get(&own).copied().unwrap_or_default(), Duration::ZERO);
+        assert!(world.gap().as_millis() <= 180);
+    }
+}
+
+#[test]
+fn who_hears_nobody_and_no_witness_stops() {
+    let mut world = World::new(settings(2, 1, 2, Policy::Witness));
+    world.run(seconds(2));
+    world.node(2).dead = true;
+    world.mute_witness.insert(base::NetworkId(0));
+    world.run(seconds(1));
+    assert!((0..2).all(|vip| world.serving(VipId(vip)).is_empty()));
+}
