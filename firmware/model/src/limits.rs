@@ -221,6 +221,9 @@ pub const STACK_ADDRESSES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ADDR_COUNT")
 
 // What nodes of a cluster tell each other.
 
+/// The UDP port on which they speak, of those for private use (RFC 6335 §6). No host stack of ours
+/// uses UDP there.
+pub const CLUSTER_PORT: u16 = 49_911;
 /// Octets of one message between nodes before it is sealed: with seal, UDP and IPv6 it fits the
 /// 1,280 octets that every IPv6 link carries (RFC 8200 §5).
 pub const CLUSTER_BODY: usize = 1_150;

@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod announce;
 mod control;
+pub mod membership;
 mod neighbors;
 mod numbers;
 pub mod plan;

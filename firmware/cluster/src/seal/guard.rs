@@ -174,6 +174,11 @@ impl Guard {
         self.peers = peers.map(|node| (node, old.remove(&node).flatten())).collect();
     }
 
+    /// Which node seals here.
+    pub const fn own(&self) -> NodeId {
+        self.identity.node
+    }
+
     /// Which start of a node counts.
     pub fn admitted(&self, node: NodeId) -> Option<Peer> {
         let peer = self.peers.get(&node)?.as_ref()?;

@@ -33,7 +33,7 @@ const TABLE: &[Row] = &[
     firmware(
         "firmware/node",
         3,
-        &["base", "model", "packet", "dataplane", "health", "hoststack"],
+        &["base", "model", "packet", "dataplane", "cluster", "health", "hoststack"],
         &["arrayvec"],
     ),
     firmware(

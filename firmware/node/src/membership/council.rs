@@ -1,0 +1,217 @@
+//! The control thread's half: membership and ownership.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use base::{Instant, Mac, NodeId, PortId, VipId};
+use cluster::seal::{Guard, Refusal};
+use cluster::{
+    Channel, Cluster, Event, Orders, Ownership, OwnershipGeneration, Reply, Request, Role,
+};
+use dataplane::tables::{self, Owner};
+use model::config::{Config, Node};
+
+use super::News;
+use super::framing::Framing;
+use super::settings::{Card, ids, settings};
+use crate::plan::Attached;
+
+/// What the council has decided, or learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agreed {
+    /// To be handed to [`super::Beat`].
+    Orders(Orders),
+    /// Who serves a virtual address from now on: for [`crate::Control::handle_owner`], and when
+    /// every forwarder obeys it, to be told with [`Council::handle_settled`].
+    Owner(VipId, Owner, OwnershipGeneration),
+    /// Say again where a virtual address of ours is.
+    Announce(VipId),
+    /// Ask on its network who has a virtual address, and tell with [`Council::handle_probe`].
+    Probe(VipId),
+    /// Where the others are heard: for [`crate::Control::handle_peers`].
+    Peers(Vec<tables::Peer>),
+    /// Something for the log: views and how they came about.
+    Note(Event),
+    /// This node has to begin anew with an incarnation above this one.
+    Outrun(cluster::Incarnation),
+}
+
+/// The control thread's machine.
+pub struct Council {
+    cluster: Cluster,
+    guard: Guard,
+    framing: Framing,
+    own: NodeId,
+    /// The other nodes: the place of each is its number in [`Owner::Peer`].
+    peers: Vec<NodeId>,
+    /// The newest statement about each virtual address that was obeyed.
+    obeyed: Vec<OwnershipGeneration>,
+    agreed: VecDeque<Agreed>,
+    refused: Vec<(Refusal, u64)>,
+}
+
+impl Council {
+    /// The machine of `node`, in no view yet unless the node is alone.
+    pub fn new(now: Instant, config: &Config, node: &Node, card: &Card, seed: u64) -> Self {
+        let identity = card.identity(config, node);
+        let own = identity.node;
+        let peers: Vec<_> = ids(config).into_iter().filter(|id| *id != own).collect();
+        let channels = [Channel::Token, Channel::Control];
+        let guard = Guard::new(identity, card.secrets.clone(), &channels, peers.iter().copied());
+        let mut council = Self {
+            cluster: Cluster::new(now, &settings(config, node, card.incarnation), seed),
+            guard,
+            framing: Framing::new(config, node),
+            own,
+            peers,
+            obeyed: config.vips.iter().map(|_| OwnershipGeneration::NONE).collect(),
+            agreed: VecDeque::new(),
+            refused: Vec::new(),
+        };
+        council.after();
+        council
+    }
+
+    /// What the pulse thread has to tell.
+    pub fn handle_news(&mut self, now: Instant, news: News) {
+        match news {
+            News::Report(report) => self.cluster.handle_report(now, report),
+            News::Admitted(admission) => self.guard.admit(admission),
+            News::Heard(station) => {
+                if self.framing.learn(station) {
+                    self.agreed.push_back(Agreed::Peers(self.stations()));
+                }
+            }
+            News::Outrun(known) => self.agreed.push_back(Agreed::Outrun(known)),
+        }
+        self.after();
+    }
+
+    /// A frame that came in by `port`.
+    pub fn handle_frame(&mut self, now: Instant, port: PortId, frame: &mut [u8]) {
+        let Some((network, _, datagram)) = self.framing.read(port, frame) else { return };
+        match self.guard.open(network, datagram) {
+            Ok(opened) => {
+                let (from, channel) = (opened.from, opened.channel);
+                self.cluster.handle_message(now, from, network, channel, opened.body);
+                self.after();
+            }
+            Err(refusal) => match self.refused.iter_mut().find(|(known, _)| *known == refusal) {
+                Some((_, count)) => *count += 1,
+                None => self.refused.push((refusal, 1)),
+            },
+        }
+    }
+
+    /// The machine reports a port.
+    pub fn handle_port(&mut self, port: PortId, attached: &Attached) {
+        self.framing.set_port(port, attached);
+    }
+
+    /// A question of [`Agreed::Probe`] was sent (`None`), or somebody answered one.
+    pub fn handle_probe(&mut self, now: Instant, vip: VipId, answered: Option<Mac>) {
+        self.cluster.handle_probe(now, vip, answered);
+        self.after();
+    }
+
+    /// Every forwarder obeys everything up to this statement.
+    pub fn handle_settled(&mut self, now: Instant, generation: OwnershipGeneration) {
+        self.cluster.handle_settled(now, generation);
+        self.after();
+    }
+
+    /// What an operator asks.
+    pub fn handle_request(&mut self, now: Instant, request: Request) -> Reply {
+        let reply = self.cluster.handle_request(now, request);
+        self.after();
+        reply
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.cluster.handle_timeout(now);
+        self.after();
+    }
+
+    /// When [`Council::handle_timeout`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.cluster.next_deadline()
+    }
+
+    /// The next frame to send.
+    pub fn poll_frame(&mut self) -> Option<(PortId, Vec<u8>)> {
+        while let Some(transmit) = self.cluster.poll_transmit() {
+            let mut datagram = Vec::new();
+            let (to, network) = (transmit.to, transmit.network);
+            self.guard.seal(transmit.channel, network, to, &transmit.body, &mut datagram);
+            if datagram.is_empty() {
+                continue;
+            }
+            if let Some(frame) = self.framing.frame(to, network, &datagram) {
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    /// The next decision.
+    pub fn poll_agreed(&mut self) -> Option<Agreed> {
+        self.agreed.pop_front()
+    }
+
+    /// How many datagrams were refused, by reason.
+    pub fn refused(&self) -> &[(Refusal, u64)] {
+        &self.refused
+    }
+
+    fn after(&mut self) {
+        while let Some(event) = self.cluster.poll_event() {
+            match event {
+                Event::Orders(orders) => self.agreed.push_back(Agreed::Orders(orders)),
+                Event::Ownership(ownership) => self.own(&ownership),
+                Event::Probe(vip) => self.agreed.push_back(Agreed::Probe(vip)),
+                Event::Announce(vip) => self.agreed.push_back(Agreed::Announce(vip)),
+                note @ (Event::View { .. }
+                | Event::Called { .. }
+                | Event::Condemned(_)
+                | Event::Conflict { .. }) => self.agreed.push_back(Agreed::Note(note)),
+            }
+        }
+    }
+
+    /// Whoever is named newest, is the owner.
+    fn own(&mut self, ownership: &Ownership) {
+        let Ownership { vip, role, generation } = *ownership;
+        let Some(obeyed) = self.obeyed.get_mut(vip.index()).filter(|old| **old <= generation)
+        else {
+            return;
+        };
+        *obeyed = generation;
+        let owner = match role {
+            Role::Other { owner } => owner.map_or(Owner::Nobody, |node| self.owner(node)),
+            Role::Owner { .. } => Owner::Us,
+            Role::Releasing { to } => self.owner(to),
+            Role::Expecting { from } => match self.owner(from) {
+                Owner::Peer(place) => Owner::Coming(place),
+                other @ (Owner::Us | Owner::Coming(_) | Owner::Nobody) => other,
+            },
+        };
+        self.agreed.push_back(Agreed::Owner(vip, owner, generation));
+    }
+
+    fn owner(&self, node: NodeId) -> Owner {
+        if node == self.own {
+            return Owner::Us;
+        }
+        let place = self.peers.iter().position(|peer| *peer == node);
+        place.and_then(|place| u16::try_from(place).ok()).map_or(Owner::Nobody, Owner::Peer)
+    }
+
+    fn stations(&self) -> Vec<tables::Peer> {
+        let stations = |node: &NodeId| {
+            let heard = self.framing.stations().iter().filter(move |it| it.node == *node);
+            tables::Peer { stations: heard.map(|it| (it.network, it.mac)).collect() }
+        };
+        self.peers.iter().map(stations).collect()
+    }
+}

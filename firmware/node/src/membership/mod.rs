@@ -1,0 +1,47 @@
+//! The node as a member of a cluster: the cluster's two machines, joined to seals, frames and
+//! ports.
+//!
+//! ```text
+//!            frames                     frames
+//!               │                          │
+//!   pulse    ┌──▼───┐  News             ┌──▼─────┐    control
+//!   thread   │ Beat ├──────────────────>│ Council│    thread
+//!            │      │<──────────────────┤        ├─> owners of virtual addresses
+//!            └──┬───┘  Orders           └────────┘
+//!               └─> leases
+//! ```
+//!
+//! [`Beat`] runs where nothing else can be in front of it; it alone greets other boxes, and tells
+//! [`Council`] whom it has admitted and where they are heard. Both speak UDP to
+//! [`CLUSTER_PORT`](model::limits::CLUSTER_PORT) between primary addresses, in frames of their own:
+//! they need no neighbor cache, no route and no host stack.
+
+mod beat;
+mod council;
+mod framing;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use cluster::Report;
+use cluster::seal::Admission;
+
+pub use beat::Beat;
+pub use council::{Agreed, Council};
+pub use framing::Framing;
+pub use settings::{Card, settings};
+
+/// What [`Beat`] tells [`Council`]. Nothing of it may get lost but an older report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// What is seen now.
+    Report(Report),
+    /// This start of a node counts from now on.
+    Admitted(Admission),
+    /// A node is heard from this station.
+    Heard(framing::Station),
+    /// Another box knows a start of this node with an incarnation that is not lower: the node has
+    /// lost its count, and both machines have to begin anew above it.
+    Outrun(cluster::Incarnation),
+}

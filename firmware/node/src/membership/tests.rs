@@ -1,0 +1,289 @@
+//! Boxes on two cables, in simulated time.
+
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use base::time::Duration;
+use base::{Instant, Mac, NodeId, PortId};
+use cluster::seal::{Refusal, Secret, Secrets};
+use cluster::{Incarnation, Presence, Report};
+use dataplane::tables::Owner;
+use model::config::Config;
+use model::limits::NETWORKS;
+use proptest::prelude::*;
+
+use super::*;
+use crate::plan::Attached;
+
+const DOCUMENT: &str = r#"
+    [cluster]
+    name = "edge"
+    profile = "normal"
+    [network.inside]
+    prefixes = ["fd00::/64"]
+    [network.outside]
+    prefixes = ["192.0.2.0/24"]
+    gateways = ["192.0.2.1"]
+    [vip.a]
+    network = "outside"
+    address = "192.0.2.80"
+    [vip.b]
+    network = "outside"
+    address = "192.0.2.81"
+"#;
+const NODE: &str = r#"
+    [node.nX]
+    id = X
+    [node.nX.port.eth0]
+    network = "outside"
+    addresses = ["192.0.2.1X/24"]
+    [node.nX.port.eth1]
+    network = "inside"
+    addresses = ["fd00::1X/64"]
+"#;
+
+fn config(nodes: u8) -> Config {
+    let nodes = (1..=nodes).map(|id| NODE.replace('X', &alloc::format!("{id}")));
+    let text: alloc::string::String = core::iter::once(DOCUMENT.into()).chain(nodes).collect();
+    Config::parse(&text).unwrap()
+}
+
+/// One box.
+struct Front {
+    beat: Beat,
+    council: Council,
+    owners: Vec<Owner>,
+    report: Option<Report>,
+    outrun: Option<Incarnation>,
+}
+
+impl Front {
+    fn new(config: &Config, id: u8, incarnation: u32, secret: &str) -> Self {
+        let node = config.nodes.iter().find(|node| node.id == id).unwrap();
+        let card = Card {
+            incarnation: Incarnation(incarnation),
+            salt: [id + 16 * u8::try_from(incarnation).unwrap(); 16],
+            secrets: Secrets::one(Secret::new(secret)),
+        };
+        let (now, seed) = (Instant::ZERO, u64::from(id));
+        let mut front = Self {
+            beat: Beat::new(now, config, node, &card, seed),
+            council: Council::new(now, config, node, &card, seed),
+            owners: vec![Owner::Nobody; config.vips.len()],
+            report: None,
+            outrun: None,
+        };
+        for port in 0..2 {
+            let mac = Mac([2, 0, 0, 0, id, port]);
+            let attached = Attached { mac, mtu: 1_500, up: true };
+            front.beat.handle_port(now, PortId(port.into()), &attached);
+            front.council.handle_port(PortId(port.into()), &attached);
+        }
+        front
+    }
+
+    /// One millisecond of both threads, which are punctual. Frames that leave, by port.
+    fn step(&mut self, now: Instant) -> Vec<(PortId, Vec<u8>)> {
+        self.beat.handle_progress(now);
+        self.beat.handle_drained(now);
+        self.beat.handle_timeout(now);
+        self.council.handle_timeout(now);
+        loop {
+            let mut idle = true;
+            while let Some(news) = self.beat.poll_news() {
+                idle = false;
+                match &news {
+                    News::Report(report) => self.report = Some(report.clone()),
+                    News::Outrun(known) => self.outrun = Some(*known),
+                    News::Admitted(_) | News::Heard(_) => {}
+                }
+                self.council.handle_news(now, news);
+            }
+            while let Some(agreed) = self.council.poll_agreed() {
+                idle = false;
+                self.obey(now, agreed);
+            }
+            if idle {
+                break;
+            }
+        }
+        let beats = core::iter::from_fn(|| self.beat.poll_frame()).collect::<Vec<_>>();
+        beats.into_iter().chain(core::iter::from_fn(|| self.council.poll_frame())).collect()
+    }
+
+    fn obey(&mut self, now: Instant, agreed: Agreed) {
+        match agreed {
+            Agreed::Orders(orders) => self.beat.handle_orders(now, orders),
+            Agreed::Owner(vip, owner, generation) => {
+                self.owners[vip.index()] = owner;
+                self.council.handle_settled(now, generation);
+            }
+            Agreed::Probe(vip) => self.council.handle_probe(now, vip, None),
+            Agreed::Announce(_) | Agreed::Peers(_) | Agreed::Note(_) | Agreed::Outrun(_) => {}
+        }
+    }
+
+    /// As the kernel sorts: by the kind in a datagram's second octet.
+    fn hear(&mut self, now: Instant, port: PortId, frame: &mut [u8]) {
+        let ip = if frame[12] == 0x08 { 20 } else { 40 };
+        match frame.get(14 + ip + 8 + 1) {
+            Some(0 | 0x80) => self.beat.handle_frame(now, now, port, frame),
+            _ => self.council.handle_frame(now, port, frame),
+        }
+    }
+
+    fn presence(&self, of: u16) -> Option<Presence> {
+        let peers = &self.report.as_ref()?.peers;
+        peers.iter().find(|sight| sight.peer.id == NodeId(of)).map(|sight| sight.presence)
+    }
+}
+
+/// Cables of a millisecond between all boxes; those of `cut` are silent.
+struct Cables {
+    now: Instant,
+    under_way: VecDeque<(PortId, usize, Vec<u8>)>,
+    cut: Vec<usize>,
+    frames: usize,
+    broadcasts: usize,
+}
+
+impl Cables {
+    fn new() -> Self {
+        let (now, cut) = (Instant::ZERO, vec![]);
+        Self { now, under_way: VecDeque::new(), cut, frames: 0, broadcasts: 0 }
+    }
+
+    fn run(&mut self, fronts: &mut [Front], milliseconds: u64) {
+        for _ in 0..milliseconds {
+            self.now += Duration::from_millis(1);
+            for (port, sender, frame) in core::mem::take(&mut self.under_way) {
+                let lists = frame[..6] == [0xff; 6];
+                self.frames += 1;
+                self.broadcasts += usize::from(lists);
+                for (place, front) in fronts.iter_mut().enumerate() {
+                    if place == sender || self.cut.contains(&place) || self.cut.contains(&sender) {
+                        continue;
+                    }
+                    front.hear(self.now, port, &mut frame.clone());
+                }
+            }
+            for (place, front) in fronts.iter_mut().enumerate() {
+                let frames = front.step(self.now);
+                self.under_way.extend(frames.into_iter().map(|(port, it)| (port, place, it)));
+            }
+        }
+    }
+}
+
+fn fronts(count: u8) -> Vec<Front> {
+    let config = config(count);
+    (1..=count).map(|id| Front::new(&config, id, 1, "the tests' secret")).collect()
+}
+
+/// Which box owns each VIP in its own eyes.
+fn owners(fronts: &[Front]) -> Vec<Vec<usize>> {
+    let vips = 0..fronts[0].owners.len();
+    let owning = |vip: usize| {
+        let places = fronts.iter().enumerate();
+        places.filter(move |(_, front)| front.owners[vip] == Owner::Us).map(|(place, _)| place)
+    };
+    vips.map(|vip| owning(vip).collect()).collect()
+}
+
+#[test]
+fn a_box_alone_owns_everything_for_ever_and_says_nothing() {
+    let mut fronts = fronts(1);
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 2_000);
+    assert_eq!(fronts[0].owners, [Owner::Us, Owner::Us]);
+    assert_eq!(fronts[0].beat.leases()[..2], [Instant::FAR; 2]);
+    assert_eq!(fronts[0].beat.leases()[2..], [Instant::ZERO; NETWORKS - 2]);
+    assert_eq!(cables.frames, 0);
+}
+
+#[test]
+fn boxes_that_start_find_each_other_and_share_the_addresses() {
+    let mut fronts = fronts(3);
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 5_000);
+    for (place, front) in fronts.iter().enumerate() {
+        for other in (1..=3).filter(|other| usize::from(*other) != place + 1) {
+            assert_eq!(front.presence(other), Some(Presence::Heard), "{place} hears {other}");
+        }
+        assert!(front.beat.leases()[..2].iter().all(|lease| *lease > cables.now), "{place}");
+    }
+    let owners = owners(&fronts);
+    assert!(owners.iter().all(|of| of.len() == 1), "{owners:?}");
+    for (vip, of) in owners.iter().enumerate() {
+        let others = fronts.iter().enumerate().filter(|(place, _)| *place != of[0]);
+        for (place, front) in others {
+            // A box counts the others without itself.
+            let expected = if of[0] < place { of[0] } else { of[0] - 1 };
+            assert_eq!(front.owners[vip], Owner::Peer(u16::try_from(expected).unwrap()));
+        }
+    }
+    let before = cables.broadcasts;
+    cables.run(&mut fronts, 1_000);
+    assert_eq!(cables.broadcasts, before, "every station is known");
+}
+
+#[test]
+fn what_a_box_that_falls_silent_owned_is_owned_by_another() {
+    let mut fronts = fronts(3);
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 5_000);
+    let dead = owners(&fronts)[0][0];
+    cables.cut = vec![dead];
+    cables.run(&mut fronts, 500);
+    let lease = fronts[dead].beat.leases()[1];
+    assert!(lease <= cables.now, "the silent one may serve no longer");
+    let alive: Vec<_> = owners(&fronts)[0].iter().copied().filter(|at| *at != dead).collect();
+    assert_eq!(alive.len(), 1, "{:?}", owners(&fronts));
+}
+
+#[test]
+fn a_box_with_another_secret_is_nobody() {
+    let config = config(2);
+    let mut fronts =
+        vec![Front::new(&config, 1, 1, "the secret"), Front::new(&config, 2, 1, "a guess")];
+    Cables::new().run(&mut fronts, 3_000);
+    for front in &fronts {
+        assert!(front.report.as_ref().is_none_or(|report| report.peers.is_empty()));
+        let reasons: Vec<_> = front.beat.refused().iter().map(|(reason, _)| *reason).collect();
+        let expected = [Refusal::UnknownKey, Refusal::BadSeal, Refusal::NotAdmitted];
+        assert!(!reasons.is_empty() && reasons.iter().all(|it| expected.contains(it)));
+    }
+}
+
+#[test]
+fn a_box_that_forgot_how_often_it_started_is_told_so() {
+    let config = config(2);
+    let start = |id, incarnation| Front::new(&config, id, incarnation, "the secret");
+    let mut fronts = vec![start(1, 4), start(2, 1)];
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 3_000);
+    fronts[0] = start(1, 1);
+    cables.run(&mut fronts, 1_000);
+    assert_eq!(fronts[0].outrun, Some(Incarnation(4)));
+    fronts[0] = start(1, 5);
+    cables.run(&mut fronts, 5_000);
+    assert_eq!(fronts[1].presence(1), Some(Presence::Heard));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn frames_from_anybody_neither_panic_nor_are_answered(
+        mut frame in prop::collection::vec(any::<u8>(), 0..200),
+        port in 0_u16..3,
+    ) {
+        let mut fronts = fronts(2);
+        let now = Instant::from_millis(5);
+        fronts[0].step(now);
+        fronts[0].beat.handle_frame(now, now, PortId(port), &mut frame.clone());
+        fronts[0].council.handle_frame(now, PortId(port), &mut frame);
+        prop_assert!(fronts[0].beat.poll_frame().is_none());
+        prop_assert!(fronts[0].council.poll_frame().is_none());
+    }
+}
