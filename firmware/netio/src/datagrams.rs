@@ -29,7 +29,7 @@ pub struct Datagrams {
 #[derive(Debug)]
 pub struct Arrival<'b> {
     /// The whole frame, untagged; its checksums are not verified.
-    pub frame: &'b [u8],
+    pub frame: &'b mut [u8],
     /// When the kernel took it, by the clock of the day (clock_gettime(2), `CLOCK_REALTIME`, since
     /// its epoch). `None`: the kernel did not say.
     pub stamp: Option<Duration>,
@@ -82,7 +82,7 @@ impl Datagrams {
                 stamp = Some(Duration::from(time));
             }
         }
-        Some(Arrival { frame: self.buffer.get(..length)?, stamp })
+        Some(Arrival { frame: self.buffer.get_mut(..length)?, stamp })
     }
 
     /// To wait for datagrams.

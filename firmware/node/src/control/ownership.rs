@@ -2,12 +2,17 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::Ipv6Addr;
 
 use base::address::mapped;
-use base::{Instant, VipId};
+use base::{Instant, NetworkId, PortId, VipId};
 use dataplane::tables::{Owner, Peer};
 
 use super::{Control, Said, told};
+use crate::neighbors::Question;
+
+/// How many are asked at a time.
+const WITNESSES: usize = 2;
 
 impl Control {
     /// The cluster has agreed on who serves a virtual address. What becomes ours is announced
@@ -42,6 +47,41 @@ impl Control {
         }
     }
 
+    /// Asks those who are next to us on a network, gateways before servers, whether they hear us:
+    /// [`Control::is_witness`] says whose answers count.
+    pub fn ask_witnesses(&mut self, network: NetworkId) {
+        let Some(port) = self.plan.port_of(network) else { return };
+        for address in self.plan.witnesses(network).into_iter().take(WITNESSES) {
+            let known = self.neighbors.known().find(|(at, who, _)| (*at, *who) == (port, address));
+            let to = known.map(|(_, _, mac)| mac);
+            self.ask(Question { port, address, to });
+        }
+    }
+
+    /// The network on which an answer from there shows that we are heard, if it does.
+    pub fn is_witness(&self, port: PortId, address: Ipv6Addr) -> Option<NetworkId> {
+        let network = self.plan.node().ports.get(port.index())?.network;
+        self.plan.witnesses(network).contains(&address).then_some(network)
+    }
+
+    /// Asks on its network who has a virtual address that we may have to take over.
+    pub fn probe(&mut self, vip: VipId) {
+        let Some(config) = self.plan.config().vips.get(vip.index()) else { return };
+        let Some(port) = self.plan.port_of(config.network) else { return };
+        let address = mapped(config.address);
+        self.ask(Question { port, address, to: None });
+    }
+
+    /// The virtual address that somebody on a port said to have, if it is not ours.
+    pub fn claimed(&self, port: PortId, address: Ipv6Addr) -> Option<VipId> {
+        let vips = self.plan.config().vips.iter().enumerate();
+        let mut theirs = vips.filter(|(id, _)| !self.plan.serves(VipId::from(*id)));
+        let is = |vip: &model::config::Vip| {
+            mapped(vip.address) == address && self.plan.port_of(vip.network) == Some(port)
+        };
+        theirs.find(|(_, vip)| is(vip)).map(|(id, _)| VipId::from(id))
+    }
+
     /// Where the other boxes of the cluster are heard, by their place in [`Owner::Peer`].
     pub fn handle_peers(&mut self, now: Instant, peers: Vec<Peer>) {
         if *self.tables.peers != peers {
@@ -57,7 +97,7 @@ mod tests {
     use alloc::vec::Vec;
     use core::net::IpAddr;
 
-    use base::{Mac, NetworkId};
+    use base::Mac;
     use model::config::Config;
     use model::event::Event;
 

@@ -160,11 +160,6 @@ impl Beat {
         self.news.pop_front()
     }
 
-    /// A network whose gateways and servers are to be asked now whether they hear us.
-    pub fn poll_probe(&mut self) -> Option<NetworkId> {
-        self.pulse.poll_probe()
-    }
-
     /// By network: until when this node may serve virtual addresses there. Networks without a
     /// port: not at all.
     pub fn leases(&self) -> [Instant; NETWORKS] {
@@ -186,6 +181,9 @@ impl Beat {
         if let Some(report) = self.pulse.poll_report() {
             self.watch_ears(&report);
             self.news.push_back(News::Report(report));
+        }
+        while let Some(network) = self.pulse.poll_probe() {
+            self.news.push_back(News::Ask(network));
         }
         while let Some(transmit) = self.pulse.poll_transmit() {
             let mut datagram = Vec::new();

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use base::{Instant, Mac, NodeId, PortId, VipId};
+use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
     Channel, Cluster, Event, Orders, Ownership, OwnershipGeneration, Reply, Request, Role,
@@ -28,6 +28,9 @@ pub enum Agreed {
     Announce(VipId),
     /// Ask on its network who has a virtual address, and tell with [`Council::handle_probe`].
     Probe(VipId),
+    /// Ask gateways or servers of a network whether they hear us; [`super::Beat::handle_witness`]
+    /// is told when one answers.
+    Ask(NetworkId),
     /// Where the others are heard: for [`crate::Control::handle_peers`].
     Peers(Vec<tables::Peer>),
     /// Something for the log: views and how they came about.
@@ -82,6 +85,7 @@ impl Council {
                     self.agreed.push_back(Agreed::Peers(self.stations()));
                 }
             }
+            News::Ask(network) => self.agreed.push_back(Agreed::Ask(network)),
             News::Outrun(known) => self.agreed.push_back(Agreed::Outrun(known)),
         }
         self.after();

@@ -41,6 +41,8 @@ pub enum News {
     Admitted(Admission),
     /// A node is heard from this station.
     Heard(framing::Station),
+    /// Ask gateways or servers of a network whether they hear us.
+    Ask(base::NetworkId),
     /// Another box knows a start of this node with an incarnation that is not lower: the node has
     /// lost its count, and both machines have to begin anew above it.
     Outrun(cluster::Incarnation),

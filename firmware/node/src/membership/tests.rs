@@ -56,6 +56,8 @@ struct Front {
     owners: Vec<Owner>,
     report: Option<Report>,
     outrun: Option<Incarnation>,
+    /// Its cables lead nowhere.
+    cut: bool,
 }
 
 impl Front {
@@ -73,6 +75,7 @@ impl Front {
             owners: vec![Owner::Nobody; config.vips.len()],
             report: None,
             outrun: None,
+            cut: false,
         };
         for port in 0..2 {
             let mac = Mac([2, 0, 0, 0, id, port]);
@@ -96,7 +99,7 @@ impl Front {
                 match &news {
                     News::Report(report) => self.report = Some(report.clone()),
                     News::Outrun(known) => self.outrun = Some(*known),
-                    News::Admitted(_) | News::Heard(_) => {}
+                    News::Admitted(_) | News::Heard(_) | News::Ask(_) => {}
                 }
                 self.council.handle_news(now, news);
             }
@@ -120,7 +123,13 @@ impl Front {
                 self.council.handle_settled(now, generation);
             }
             Agreed::Probe(vip) => self.council.handle_probe(now, vip, None),
-            Agreed::Announce(_) | Agreed::Peers(_) | Agreed::Note(_) | Agreed::Outrun(_) => {}
+            // The gateway is there and answers at once.
+            Agreed::Ask(network) if !self.cut => self.beat.handle_witness(now, network),
+            Agreed::Ask(_)
+            | Agreed::Announce(_)
+            | Agreed::Peers(_)
+            | Agreed::Note(_)
+            | Agreed::Outrun(_) => {}
         }
     }
 
@@ -139,19 +148,17 @@ impl Front {
     }
 }
 
-/// Cables of a millisecond between all boxes; those of `cut` are silent.
+/// Cables of a millisecond between all boxes.
 struct Cables {
     now: Instant,
     under_way: VecDeque<(PortId, usize, Vec<u8>)>,
-    cut: Vec<usize>,
     frames: usize,
     broadcasts: usize,
 }
 
 impl Cables {
     fn new() -> Self {
-        let (now, cut) = (Instant::ZERO, vec![]);
-        Self { now, under_way: VecDeque::new(), cut, frames: 0, broadcasts: 0 }
+        Self { now: Instant::ZERO, under_way: VecDeque::new(), frames: 0, broadcasts: 0 }
     }
 
     fn run(&mut self, fronts: &mut [Front], milliseconds: u64) {
@@ -161,11 +168,13 @@ impl Cables {
                 let lists = frame[..6] == [0xff; 6];
                 self.frames += 1;
                 self.broadcasts += usize::from(lists);
+                if fronts[sender].cut {
+                    continue;
+                }
                 for (place, front) in fronts.iter_mut().enumerate() {
-                    if place == sender || self.cut.contains(&place) || self.cut.contains(&sender) {
-                        continue;
+                    if place != sender && !front.cut {
+                        front.hear(self.now, port, &mut frame.clone());
                     }
-                    front.hear(self.now, port, &mut frame.clone());
                 }
             }
             for (place, front) in fronts.iter_mut().enumerate() {
@@ -234,7 +243,7 @@ fn what_a_box_that_falls_silent_owned_is_owned_by_another() {
     let mut cables = Cables::new();
     cables.run(&mut fronts, 5_000);
     let dead = owners(&fronts)[0][0];
-    cables.cut = vec![dead];
+    fronts[dead].cut = true;
     cables.run(&mut fronts, 500);
     let lease = fronts[dead].beat.leases()[1];
     assert!(lease <= cables.now, "the silent one may serve no longer");

@@ -1,9 +1,10 @@
 //! Who serves which virtual address, as far as this node knows.
 
 use alloc::vec::Vec;
+use core::net::Ipv6Addr;
 
 use base::address::mapped;
-use base::{PortId, VipId};
+use base::{NetworkId, PortId, VipId};
 use dataplane::tables::{Owner, Vip};
 
 use super::Plan;
@@ -39,6 +40,18 @@ impl Plan {
             self.port_of(vip.network) == Some(port) && self.serves(VipId::from(*id))
         });
         served.map(|(_, vip)| vip)
+    }
+
+    /// Whose answers show that we are heard on a network: its gateways, else the servers there.
+    pub fn witnesses(&self, network: NetworkId) -> Vec<Ipv6Addr> {
+        let gateways = self.config.networks.get(network.index()).map(|it| &it.gateways);
+        let gateways: Vec<_> = gateways.into_iter().flatten().map(|it| mapped(*it)).collect();
+        if !gateways.is_empty() {
+            return gateways;
+        }
+        let servers = self.config.pools.iter().flat_map(|pool| &pool.servers);
+        let here = servers.filter(|it| self.config.network_of(it.address) == Some(network));
+        here.map(|server| mapped(server.address)).collect()
     }
 
     /// The virtual addresses, and who serves them.
