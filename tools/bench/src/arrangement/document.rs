@@ -12,11 +12,11 @@ pub struct Document {
     pub vips: u16,
     /// Services, spread over the addresses.
     pub services: u16,
-    /// Servers of the pool that is measured, of which only the first three exist.
+    /// Servers of the pool that is measured: the three, then [`MORE_SERVERS`].
     pub servers: u16,
     /// Whether servers are probed.
     pub checked: bool,
-    /// Whether the page is served, on the outside network.
+    /// Whether the page is served, on the outside network, and somebody may sign in.
     pub page: bool,
 }
 
@@ -26,11 +26,23 @@ impl Default for Document {
     }
 }
 
+/// Who may sign in, at the console and at the page.
+pub const USER: &str = "bench";
+/// With this password, judged in a moment: the hash is as cheap as it may be.
+pub const PASSWORD: &str = "correct horse";
+/// Both, as curl takes them.
+pub const CREDENTIALS: &str = "bench:correct horse";
+const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$YSBzYWx0IGZvciB0ZXN0cw$\
+                    DHmK4KG4+RGkZb/PVVVbYgStxIZ6EAbAMUZYeehx1Vo";
+
+/// The addresses of servers beside the three, and their length as a prefix.
+pub const MORE_SERVERS: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 0, 128, 0), 17);
+
 /// What any document begins with.
 const START: &str = r#"[cluster]
 name = "bench"
 [network.outside]
-prefixes = ["192.0.2.0/24", "203.0.0.0/16"]
+prefixes = ["192.0.2.0/24", "198.18.0.0/16"]
 management = PAGE
 [network.inside]
 prefixes = ["10.0.0.0/16"]
@@ -55,9 +67,12 @@ const TCP_PORTS: &str = "80-82";
 impl Document {
     /// The text.
     pub fn text(&self) -> String {
+        // Writing to a string cannot fail.
         let page = if self.page { "true" } else { "false" };
         let mut text = START.replace("PAGE", page);
-        // Writing to a string cannot fail.
+        if self.page {
+            let _ = write!(text, "[user.{USER}]\npassword = \"{HASH}\"\nrole = \"configure\"\n");
+        }
         for number in 1..self.vips {
             let address = more_vips(number);
             let _ =
@@ -97,12 +112,12 @@ impl Document {
 
 /// Virtual addresses beside the one that is measured.
 fn more_vips(number: u16) -> Ipv4Addr {
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(203, 0, 1, 0)) + u32::from(number))
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + u32::from(number))
 }
 
 /// The addresses of servers: those that exist, and more.
 fn servers() -> impl Iterator<Item = Ipv4Addr> {
-    let more = u32::from(Ipv4Addr::new(10, 0, 1, 0));
+    let more = u32::from(MORE_SERVERS.0);
     SERVERS.into_iter().chain((more..).map(Ipv4Addr::from))
 }
 

@@ -57,6 +57,8 @@ pub struct Set {
     pub middle: Option<Namespace>,
     /// Where servers run.
     pub server: Namespace,
+    /// The destination that the forwarder gives to datagrams: an address or a prefix.
+    pub destination: String,
     /// The forwarder's process, where it has one.
     pub forwarder: Forwarder,
     /// The servers' threads.
@@ -113,6 +115,7 @@ impl Set {
         let (client, server) = (namespace("client")?, namespace("server")?);
         let middle = (front != Front::Direct).then(|| namespace("front")).transpose()?;
         wire(front, &client, middle.as_ref(), &server)?;
+        let destination = destination(front, &server, document)?;
         let servers = Servers::start(&server)?;
         let folder = options.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(BenchError::at(folder.display()))?;
@@ -120,8 +123,11 @@ impl Set {
             Some(middle) => Forwarder::start(options, front, middle, &folder, document)?,
             None => Forwarder::default(),
         };
-        let mut set = Self { front, client, middle, server, forwarder, _servers: servers };
-        set.check()?;
+        let mut set =
+            Self { front, client, middle, server, destination, forwarder, _servers: servers };
+        // Of further servers only connections are answered.
+        let few = usize::from(document.servers) <= SERVERS.len();
+        set.check(few && front.forwards_datagrams())?;
         Ok(set)
     }
 
@@ -147,10 +153,10 @@ impl Set {
     }
 
     /// Waits until everything works that will be measured.
-    fn check(&mut self) -> Result<(), BenchError> {
+    fn check(&mut self, datagrams: bool) -> Result<(), BenchError> {
         let (front, client) = (self.front, &self.client);
         let (tcp, udp) = (|| crate::load::fetch::once(client), || crate::load::echoes(client));
-        let works = |_: &process::Process| tcp() && (!front.forwards_datagrams() || udp());
+        let works = |_: &process::Process| tcp() && (!datagrams || udp());
         let what = format!("a connection and a datagram through {}", front.label());
         if let Some(process) = &mut self.forwarder.process {
             return process.wait_for(&what, works);
@@ -163,6 +169,24 @@ impl Set {
         }
         Ok(())
     }
+}
+
+/// Where datagrams end; gives the server host the addresses of further servers, all of a prefix.
+fn destination(
+    front: Front,
+    server: &Namespace,
+    document: &Document,
+) -> Result<String, BenchError> {
+    if matches!(front, Front::Direct | Front::Route) {
+        return Ok(VIP.to_string());
+    }
+    if usize::from(document.servers) <= SERVERS.len() {
+        // The three and nobody else in this arrangement; cheaper to match than a list.
+        return Ok("10.0.0.8/29".to_owned());
+    }
+    let (address, length) = document::MORE_SERVERS;
+    server.ip(&format!("route add local {address}/{length} dev eth0\n"))?;
+    Ok("10.0.0.0/16".to_owned())
 }
 
 /// Lays the cables and gives everybody but Portico addresses.

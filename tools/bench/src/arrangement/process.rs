@@ -1,6 +1,6 @@
 //! A forwarder or server that runs as a process of its own in a namespace.
 
-use super::affinity::{Place, pin};
+use super::affinity::{Place, pin, threads};
 use super::namespace::Namespace;
 use crate::{BenchError, clock};
 use std::fs::File;
@@ -84,14 +84,40 @@ impl Process {
         }
     }
 
-    /// Time on processors so far, of all its threads: fields 14 and 15 of `/proc/PID/stat`, in
-    /// ticks of which there are a hundred a second (proc(5)).
-    pub fn processor_time(&self) -> Option<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let user: u64 = fields.next()?.parse().ok()?;
-        let system: u64 = fields.next()?.parse().ok()?;
-        Some(Duration::from_millis((user + system) * 10))
+    /// It and the processes that it started.
+    fn family(&self) -> impl Iterator<Item = u32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        let children: Vec<u32> =
+            children.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        children.into_iter().chain([self.id()])
+    }
+
+    /// Time on processors so far, of all threads of the process and of its children's: the first
+    /// field of `/proc/PID/task/TID/schedstat`, in nanoseconds (the kernel's
+    /// `Documentation/scheduler/sched-stats.rst`).
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let mut total = Duration::ZERO;
+        for process in self.family() {
+            for (thread, _) in threads(process) {
+                let path = format!("/proc/{process}/task/{thread}/schedstat");
+                // A thread that has ended meanwhile has none.
+                let Ok(text) = std::fs::read_to_string(path) else { continue };
+                total += Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
+            }
+        }
+        (total > Duration::ZERO).then_some(total)
+    }
+
+    /// Memory in hand, of it and its children, in octets (proc(5), `VmRSS`).
+    pub fn resident(&self) -> Option<u64> {
+        let one = |process: u32| -> Option<u64> {
+            let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        let kilo: u64 = self.family().filter_map(one).sum();
+        (kilo > 0).then_some(kilo << 10)
     }
 }
 

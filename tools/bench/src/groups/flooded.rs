@@ -51,7 +51,7 @@ impl<'a> Flooded<'a> {
     /// # Errors
     /// What `nft` said.
     pub fn new(set: &'a Set) -> Result<Self, BenchError> {
-        Ok(Self { set, sink: Sink::new(&set.server, set.front)?, flood: Flood::default() })
+        Ok(Self { set, sink: Sink::new(set)?, flood: Flood::default() })
     }
 
     /// How long a flood lasts that is one sample.

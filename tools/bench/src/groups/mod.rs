@@ -3,9 +3,13 @@
 mod bulk;
 mod compare;
 mod connections;
+mod faces;
 mod fetch;
 mod flooded;
+mod flow_memory;
 mod frames;
+mod growth;
+mod idle;
 mod onecore;
 mod roundtrip;
 
@@ -41,6 +45,14 @@ pub const ALL: &[Group] = &[
     Group { name: "fetch", about: "from connecting to the whole answer", run: fetch::run },
     Group { name: "roundtrip", about: "what is added to a round trip", run: roundtrip::run },
     Group { name: "onecore", about: "all on one core, and overload", run: onecore::run },
+    Group { name: "idle", about: "what it costs to do nothing", run: idle::run },
+    Group {
+        name: "memory-per-flow",
+        about: "what remembering a flow takes",
+        run: flow_memory::run,
+    },
+    Group { name: "growth", about: "as there is more of everything, by tens", run: growth::run },
+    Group { name: "faces", about: "console and page beside forwarding", run: faces::run },
 ];
 
 /// The groups of those names, in the order of [`ALL`]; all of them where no name is given.

@@ -34,6 +34,8 @@ pub enum Pattern {
     Known,
     /// One of these, then one of a flow that was never seen.
     Mixed,
+    /// Datagrams of so many flows that repeat.
+    Cycle(u32),
 }
 
 /// What was sent.
@@ -132,7 +134,7 @@ impl Flood {
 
     /// The next frames.
     fn batch(&mut self, pattern: Pattern) -> [&[u8]; BATCH] {
-        let (first_known, first_new) = (self.next_known, self.next_new);
+        let first_known = self.next_known;
         match pattern {
             Pattern::Known => {
                 self.next_known = (first_known + BATCH) % KNOWN;
@@ -140,20 +142,32 @@ impl Flood {
                 from_fn(|index| known[(first_known + index) % KNOWN].as_slice())
             }
             Pattern::Mixed => {
-                let half = BATCH / 2;
-                self.next_known = (first_known + half) % KNOWN;
-                self.next_new = first_new.wrapping_add(half);
-                for number in first_new..first_new + half {
-                    let port = (number / NEW_ADDRESSES) as u16;
-                    set_source_port(&mut self.new[number % NEW_ADDRESSES], port);
-                }
+                self.next_known = (first_known + BATCH / 2) % KNOWN;
+                let first_new = self.renew(BATCH / 2, usize::MAX);
                 let (known, new) = (&self.known, &self.new);
                 from_fn(|index| match index % 2 {
                     0 => known[(first_known + index / 2) % KNOWN].as_slice(),
                     _ => new[(first_new + index / 2) % NEW_ADDRESSES].as_slice(),
                 })
             }
+            Pattern::Cycle(flows) => {
+                let first = self.renew(BATCH, flows as usize);
+                from_fn(|index| self.new[(first + index) % NEW_ADDRESSES].as_slice())
+            }
         }
+    }
+
+    /// Gives the next few frames of new flows their ports; the number of the first. After `flows`
+    /// of them it begins anew.
+    fn renew(&mut self, count: usize, flows: usize) -> usize {
+        // Whole batches, so that every frame of one is another flow.
+        let first = if self.next_new + count > flows { 0 } else { self.next_new };
+        self.next_new = first + count;
+        for number in first..first + count {
+            let port = (number / NEW_ADDRESSES) as u16;
+            set_source_port(&mut self.new[number % NEW_ADDRESSES], port);
+        }
+        first
     }
 }
 
@@ -222,6 +236,19 @@ mod tests {
                 assert_eq!(frame.len(), FRAME);
                 fixtures::verify(frame, &Offload::default()).expect("sums are right");
             }
+        }
+    }
+
+    #[test]
+    fn a_cycle_has_as_many_flows_as_it_should() {
+        for flows in [64, 1024, 10_000] {
+            let (mut flood, mut seen) = (Flood::default(), HashSet::new());
+            for _ in 0..1_000 {
+                let batch = flood.batch(Pattern::Cycle(flows));
+                seen.extend(batch.map(|frame| frame[26..38].to_vec()));
+            }
+            let most = flows as usize;
+            assert!(seen.len() <= most && seen.len() > most - BATCH, "{} {most}", seen.len());
         }
     }
 

@@ -2,8 +2,10 @@
 //! is the forwarder. They are threads of this process inside the namespaces.
 
 pub mod bulk;
+pub mod console;
 pub mod fetch;
 pub mod flood;
+pub mod page;
 pub mod roundtrip;
 pub mod server;
 pub mod sink;

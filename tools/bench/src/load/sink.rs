@@ -3,7 +3,7 @@
 
 use crate::BenchError;
 use crate::arrangement::namespace::Namespace;
-use crate::arrangement::{CLIENT, Front, SINK, VIP};
+use crate::arrangement::{CLIENT, SINK, Set};
 use crate::clock;
 use std::time::Duration;
 
@@ -38,14 +38,8 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// What `nft` said.
-    pub fn new(server: &'a Namespace, front: Front) -> Result<Self, BenchError> {
-        let destination = match front {
-            Front::Route | Front::Direct => format!("{VIP}"),
-            Front::Portico | Front::Nftables | Front::Haproxy | Front::Nginx => {
-                // The three servers and nobody else in this arrangement.
-                "10.0.0.8/29".to_owned()
-            }
-        };
+    pub fn new(set: &'a Set) -> Result<Self, BenchError> {
+        let Set { server, destination, .. } = set;
         let rules = format!(
             "table netdev sink {{
     counter known {{
