@@ -327,6 +327,7 @@ impl Cluster {
         }
         let majority = self.settings.majority(members.len());
         self.careful = !majority || lost.is_empty();
+        self.entered = id;
         self.view = Some(super::View { id, members: members.to_vec(), since: now });
         if self.promise.id < id {
             self.promise =

@@ -157,6 +157,8 @@ pub struct Cluster {
 
     // What is agreed on.
     view: Option<View>,
+    /// The newest view that we were ever in.
+    entered: ViewId,
     outside_since: Instant,
     table: Vec<Entry>,
     /// The number of the token that brought the table.
@@ -218,6 +220,7 @@ impl Cluster {
             condemned: NodeSet::EMPTY,
             flaps: BTreeMap::new(),
             view: None,
+            entered: ViewId::NONE,
             outside_since: now,
             table: vec![Entry::default(); count],
             changed: 0,

@@ -119,7 +119,9 @@ impl Cluster {
     fn accept(&mut self, from: Peer, token: Token) {
         let installed = self.view.as_ref().map_or(ViewId::NONE, |view| view.id);
         // A view that we did not consent to would find us in another that still lives.
-        let consented = token.view == installed || token.view == self.promise.id;
+        // One that we have left is over.
+        let next = token.view == self.promise.id && token.view > self.entered;
+        let consented = token.view == installed || next;
         if !token.members.contains(&self.own) || !token.members.contains(&from) || !consented {
             return;
         }
@@ -285,7 +287,7 @@ impl Cluster {
 
     /// Whether we have consented to a view that has not come: until then the old token is dead.
     pub(super) fn unfinished(&self) -> bool {
-        self.promise.id > self.view.as_ref().map_or(ViewId::NONE, |view| view.id)
+        self.promise.id > self.entered
     }
 
     /// Whom the token was passed to, while that is not known to have it.
