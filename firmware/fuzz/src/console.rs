@@ -142,6 +142,8 @@ impl Line {
             0xfc => self.verified(which),
             0xfd => self.answered(),
             0xfe => {
+                // Nobody waits for an answer any more.
+                self.asked = None;
                 self.session.idle();
                 assert!(self.session.is_over());
                 None

@@ -9,6 +9,7 @@ mod artifacts;
 mod bench;
 mod browser;
 mod demo;
+mod fuzz;
 mod packages;
 mod privilege;
 mod scenario;
@@ -49,6 +50,8 @@ enum Verb {
         #[arg(long)]
         all: bool,
     },
+    /// Throw made-up inputs at everything that takes octets from outside (see docs/testing.md)
+    Fuzz(fuzz::Fuzz),
     /// Check the gates that the tree enforces on itself (see STYLE.md)
     Tidy,
     /// Build the image of a board: kernel, initramfs and manifest in target/images
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Verb::LabScenario => demo::run_in_lab(&root()),
         Verb::BrowserTest(told) => browser::run(&root(), told),
         Verb::Test { all } => verify::run(&root(), all),
+        Verb::Fuzz(arguments) => fuzz::run(&root(), &arguments),
         Verb::Tidy => tidy(),
         Verb::Image { board, config } => {
             artifacts::print_image(&root(), &board, config.as_deref()).map(|()| ExitCode::SUCCESS)

@@ -45,6 +45,9 @@ pub const IMAGE: &[Program] = &[
     program("xz", "xz-utils"),
 ];
 
+/// What building libFuzzer needs.
+pub const FUZZ: &[Program] = &[program("c++", "g++")];
+
 /// What booting an image needs.
 pub const QEMU: &[Program] =
     &[program("qemu-system-x86_64", "qemu-system-x86"), program("setpriv", "util-linux")];

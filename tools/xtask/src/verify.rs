@@ -42,6 +42,7 @@ const ALSO: &[Phase] = &[
         "long tests",
         &["test", "--quiet", "--workspace", "--release", "--no-fail-fast", "--", "--ignored"],
     ),
+    phase("fuzz", &["run", "--quiet", "--package", "xtask", "--", "fuzz"]),
     phase("browser", &["run", "--quiet", "--package", "xtask", "--", "browser-test"]),
     phase("rack image", &["run", "--quiet", "--package", "xtask", "--", "image", "rack-x86_64"]),
 ];
@@ -54,7 +55,7 @@ pub fn run(root: &Path, all: bool) -> Result<ExitCode, String> {
     privilege::check()?;
     let mut lists = vec![packages::LAB, packages::IMAGE, packages::QEMU];
     if all {
-        lists.push(packages::BROWSER);
+        lists.extend([packages::BROWSER, packages::FUZZ]);
     }
     packages::need(&lists).map_err(|missing| missing.to_string())?;
     let mut results = Vec::new();
