@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -113,6 +114,29 @@ pub enum Event {
         /// Its largest datagram in octets.
         mtu: u32,
     },
+    /// The boxes of the cluster have agreed on who is a member.
+    ViewAgreed {
+        /// The agreement's number.
+        view: String,
+        /// The members' names, in the order of the ring.
+        members: Vec<String>,
+    },
+    /// This box has proposed such an agreement.
+    ViewCalled {
+        /// Its number.
+        view: String,
+        /// The members' names.
+        members: Vec<String>,
+        /// It holds the token; otherwise the token is missed.
+        held: bool,
+    },
+    /// This box is a member of nothing any more.
+    ViewLeft,
+    /// Every box that works suspects these.
+    NodesCondemned {
+        /// Their names.
+        nodes: Vec<String>,
+    },
     /// This box answers for a VIP from now on.
     VipServed {
         /// Which.
@@ -196,6 +220,10 @@ impl Event {
             Self::VipServed { .. } => "vip-served",
             Self::VipReleased { .. } => "vip-released",
             Self::AddressConflict { .. } => "address-conflict",
+            Self::ViewAgreed { .. } => "view-agreed",
+            Self::ViewCalled { .. } => "view-called",
+            Self::ViewLeft => "view-left",
+            Self::NodesCondemned { .. } => "nodes-condemned",
             Self::ServerUp { .. } => "server-up",
             Self::ServerDown { .. } => "server-down",
             Self::PoolEmpty { .. } => "pool-empty",
@@ -215,9 +243,11 @@ impl Event {
             | Self::PoolEmpty { .. }
             | Self::TaskDied { .. }
             | Self::TaskRestarted { .. } => Severity::Error,
-            Self::LinkDown { .. } | Self::ServerDown { .. } | Self::ConfigReturned { .. } => {
-                Severity::Warning
-            }
+            Self::LinkDown { .. }
+            | Self::ServerDown { .. }
+            | Self::ConfigReturned { .. }
+            | Self::ViewLeft
+            | Self::NodesCondemned { .. } => Severity::Warning,
             Self::BootStep { .. }
             | Self::ConfigLoaded { .. }
             | Self::ConfigCommitted { .. }
@@ -226,6 +256,8 @@ impl Event {
             | Self::PortOpened { .. }
             | Self::VipServed { .. }
             | Self::VipReleased { .. }
+            | Self::ViewAgreed { .. }
+            | Self::ViewCalled { .. }
             | Self::ServerUp { .. }
             | Self::Rebooting
             | Self::PoweringOff => Severity::Information,
@@ -282,6 +314,17 @@ impl fmt::Display for Event {
             Self::VipReleased { vip, address } => write!(f, "VIP {vip} {address} released"),
             Self::AddressConflict { address, network, mac } => {
                 write!(f, "address {address} is used by {mac} on {network} too")
+            }
+            Self::ViewAgreed { view, members } => {
+                write!(f, "cluster: view {view}: {}", members.join(", "))
+            }
+            Self::ViewCalled { view, members, held } => {
+                let why = if *held { "as the token's holder" } else { "as the token is missed" };
+                write!(f, "cluster: view {view} proposed {why}: {}", members.join(", "))
+            }
+            Self::ViewLeft => f.write_str("cluster: this box is in no view"),
+            Self::NodesCondemned { nodes } => {
+                write!(f, "cluster: nobody hears {}", nodes.join(", "))
             }
             Self::ServerUp { pool, server, cause } => {
                 write!(f, "server {pool}/{server} up: {cause}")
@@ -397,6 +440,29 @@ mod tests {
                 Event::AddressConflict { address, network: text("outside"), mac },
                 "address-conflict",
                 "address 192.0.2.80 is used by 02:00:00:00:00:01 on outside too",
+            ),
+            (
+                Event::ViewAgreed {
+                    view: text("7/2.1/1"),
+                    members: alloc::vec![text("n1"), text("n2")]
+                },
+                "view-agreed",
+                "cluster: view 7/2.1/1: n1, n2",
+            ),
+            (
+                Event::ViewCalled {
+                    view: text("7/2.1/1"),
+                    members: alloc::vec![text("n2")],
+                    held: false
+                },
+                "view-called",
+                "cluster: view 7/2.1/1 proposed as the token is missed: n2",
+            ),
+            (Event::ViewLeft, "view-left", "cluster: this box is in no view"),
+            (
+                Event::NodesCondemned { nodes: alloc::vec![text("n1")] },
+                "nodes-condemned",
+                "cluster: nobody hears n1",
             ),
             (
                 Event::ServerUp { pool: text("web"), server: text("s1"), cause: answered },

@@ -221,6 +221,12 @@ pub const STACK_ADDRESSES: usize = built_in(env!("SMOLTCP_IFACE_MAX_ADDR_COUNT")
 
 // What nodes of a cluster tell each other.
 
+/// Octets of the shortest secret of a cluster: 16 drawn at random are as many as the seal's keys
+/// are worth.
+pub const SECRET_OCTETS_LEAST: usize = 16;
+/// Octets of the longest secret of a cluster.
+pub const SECRET_OCTETS: usize = 128;
+
 /// The UDP port on which they speak, of those for private use (RFC 6335 §6). No host stack of ours
 /// uses UDP there.
 pub const CLUSTER_PORT: u16 = 49_911;

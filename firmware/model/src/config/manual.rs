@@ -47,6 +47,7 @@ fn sections(text: &mut String, parent: &Section) {
             | Kind::Ports
             | Kind::Boolean
             | Kind::Password
+            | Kind::Secret
             | Kind::Word(_)
             | Kind::Later => continue,
         };
@@ -85,6 +86,7 @@ fn section(text: &mut String, section: &Section) {
             | Kind::Ports
             | Kind::Boolean
             | Kind::Password
+            | Kind::Secret
             | Kind::Word(_) => text.push_str(&row(key)),
         }
     }
@@ -121,6 +123,10 @@ fn kind(kind: &Kind) -> String {
         Kind::Boolean => "`true` or `false`".into(),
         Kind::Password => {
             format!("PHC string of at most {} octets", limits::PASSWORD_HASH_OCTETS)
+        }
+        Kind::Secret => {
+            let (least, most) = (limits::SECRET_OCTETS_LEAST, limits::SECRET_OCTETS);
+            format!("text of {least} to {most} octets")
         }
         Kind::Word(words) => word_list(words),
         Kind::Table(section) | Kind::Tables(section, _) => format!("table `[{}]`", section.header),

@@ -467,11 +467,15 @@ fn what_is_salvaged_has_legal_names_in_their_order() {
 #[test]
 fn a_node_document_says_which_node_this_is() {
     assert_eq!(NodeDocument::parse("name = \"n1\"").unwrap().name, "n1");
+    let known = NodeDocument::parse("name = \"n1\"\nsecret = \"0123456789abcdef\"").unwrap();
+    assert_eq!(known.secret.as_deref(), Some("0123456789abcdef"));
+    assert!(!alloc::format!("{known:?}").contains("0123"), "it is never shown");
     for (text, told) in [
         ("", "1:1 name: missing"),
         ("name = 1", "1:8 name: an integer stands here"),
         ("name = \"n1\"\nnode = 1", "2:1 node: unknown key \"node\""),
         ("name = n1", "1:8 document: "),
+        ("name = \"n1\"\nsecret = \"short\"", "2:10 secret: this is too short or too long"),
     ] {
         let problems = NodeDocument::parse(text).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");

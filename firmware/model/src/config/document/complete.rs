@@ -56,6 +56,7 @@ fn place(names: &[String]) -> Option<Place> {
             | Kind::Ports
             | Kind::Boolean
             | Kind::Password
+            | Kind::Secret
             | Kind::Word(_)
             | Kind::Later => return None,
         }

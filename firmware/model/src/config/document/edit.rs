@@ -185,6 +185,7 @@ fn target(names: &[String]) -> Result<Target, EditError> {
             | Kind::Ports
             | Kind::Boolean
             | Kind::Password
+            | Kind::Secret
             | Kind::Word(_) => {
                 return match names_left.next() {
                     None => Ok(Target::Value(key)),
@@ -219,6 +220,7 @@ fn typed(kind: &Kind, text: &str) -> Value {
         | Kind::Time { .. }
         | Kind::Ports
         | Kind::Password
+        | Kind::Secret
         | Kind::Word(_)
         | Kind::Table(_)
         | Kind::Tables(..)

@@ -79,6 +79,8 @@ pub enum Kind {
     Boolean,
     /// The hash of a password.
     Password,
+    /// Something that only the boxes of a cluster know.
+    Secret,
     /// One of these words.
     Word(&'static [Word]),
     /// A table.
@@ -157,6 +159,11 @@ impl Kind {
                 "expected a PHC string such as \"$argon2id$v=19$...\" of at most {} octets",
                 limits::PASSWORD_HASH_OCTETS
             ),
+            Self::Secret => format!(
+                "expected {} to {} octets in quotes that were drawn at random",
+                limits::SECRET_OCTETS_LEAST,
+                limits::SECRET_OCTETS
+            ),
             Self::Word(words) => format!("expected {}", built(words)),
             Self::Table(section) | Self::Tables(section, _) => {
                 format!("expected a table [{}]", section.header)
@@ -181,6 +188,7 @@ impl Kind {
             | Self::Ports
             | Self::Boolean
             | Self::Password
+            | Self::Secret
             | Self::Word(_)
             | Self::Table(_)
             | Self::Tables(..)

@@ -67,12 +67,21 @@ pub static CLUSTER_DOCUMENT: Section = Section {
 pub static NODE_DOCUMENT: Section = Section {
     header: "",
     about: "What only this box needs to know.",
-    keys: &[Key {
-        name: "name",
-        kind: Kind::Name,
-        default: Default::Required,
-        about: "Which [node.NAME] of the cluster document this box is.",
-    }],
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Name,
+            default: Default::Required,
+            about: "Which [node.NAME] of the cluster document this box is.",
+        },
+        Key {
+            name: "secret",
+            kind: Kind::Secret,
+            default: Default::Means("none, and so no place in a cluster of several boxes"),
+            about: "What all boxes of the cluster know and nobody else does: they seal with it \
+                    what they tell each other.",
+        },
+    ],
 };
 
 static CLUSTER: Section = Section {
