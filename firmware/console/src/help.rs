@@ -11,7 +11,11 @@ use crate::render;
 pub(crate) fn commands(commands: &[&'static Command]) -> String {
     let mut out = String::new();
     if let [command] = commands {
-        render::line(&mut out, &format!("{}: {}", command.usage(), command.about));
+        let head = format!("{}: {}", command.usage(), command.about);
+        for (place, line) in render::wrapped(&head, render::WIDTH - 4).iter().enumerate() {
+            let indent = if place == 0 { 0 } else { 4 };
+            render::line(&mut out, &format!("{:indent$}{line}", ""));
+        }
         for line in render::wrapped(command.manual, render::WIDTH - 2) {
             render::line(&mut out, &format!("  {line}"));
         }

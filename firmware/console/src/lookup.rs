@@ -13,6 +13,7 @@ use crate::options::{Choice, Lookup, Options};
 /// What is to be asked.
 pub(crate) fn request(lookup: &Lookup) -> Request {
     match lookup {
+        Lookup::Port => Request::Show(Topic::Ports),
         Lookup::Pool | Lookup::Server(_) => Request::Show(Topic::Servers),
         Lookup::Path | Lookup::Value(_) => Request::ShowCandidate { path: String::new() },
     }
@@ -21,6 +22,9 @@ pub(crate) fn request(lookup: &Lookup) -> Request {
 /// The options with the words that the answer knows; without a useful one they stay as they are.
 pub(crate) fn fill(mut options: Options, reply: Reply) -> Options {
     let choices = match (options.lookup.take(), reply) {
+        (Some(Lookup::Port), Reply::Ports(ports)) => {
+            ports.into_iter().map(|port| choice(port.name, port.network)).collect()
+        }
         (Some(Lookup::Pool), Reply::Servers(servers)) => {
             let mut pools: Vec<String> = servers.into_iter().map(|server| server.pool).collect();
             pools.dedup();

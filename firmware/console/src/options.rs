@@ -36,6 +36,8 @@ pub(crate) enum Lookup {
     Path,
     /// What may stand behind this path.
     Value(String),
+    /// Names of ports.
+    Port,
     /// Names of pools.
     Pool,
     /// Names of this pool's servers.
@@ -48,7 +50,7 @@ impl Options {
         match &self.lookup {
             // Behind a path, ? says what may stand there, until something is typed.
             Some(Lookup::Value(_)) => !self.begun.is_empty(),
-            Some(Lookup::Path | Lookup::Pool | Lookup::Server(_)) => false,
+            Some(Lookup::Path | Lookup::Port | Lookup::Pool | Lookup::Server(_)) => false,
             None => self.free.as_ref().is_some_and(|(name, _)| *name == "TEXT"),
         }
     }
@@ -146,6 +148,7 @@ fn value_options(
     found.lookup = match parameter.kind {
         Kind::Path => Some(Lookup::Path),
         Kind::Value => Some(Lookup::Value(before())),
+        Kind::Port => Some(Lookup::Port),
         Kind::Pool => Some(Lookup::Pool),
         Kind::Server => Some(Lookup::Server(before())),
         Kind::Word | Kind::Text => None,

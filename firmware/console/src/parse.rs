@@ -180,7 +180,7 @@ fn given(command: &'static Command, rest: &str) -> Result<Vec<String>, Confusion
         let (value, behind) = match parameter.kind {
             Kind::Text => (unquoted(text), ""),
             Kind::Value => (text, ""),
-            Kind::Word | Kind::Path | Kind::Pool | Kind::Server => split(text),
+            Kind::Word | Kind::Path | Kind::Port | Kind::Pool | Kind::Server => split(text),
         };
         if value.is_empty() {
             return Err(Confusion::Missing(parameter.name));

@@ -163,6 +163,8 @@ fn plain(reply: Reply) -> View {
         }
         Reply::Echo(echo) => View::Events(alloc::vec![(echo.to_string(), self::echo(echo))]),
         Reply::Pinged(pinged) => View::Summary(pinged.to_string(), self::pinged(pinged)),
+        Reply::Frame(frame) => View::Events(alloc::vec![(frame.to_string(), self::frame(frame))]),
+        Reply::Captured(captured) => View::Summary(captured.to_string(), self::captured(captured)),
         Reply::Done(sentence) => View::Sentence("done", sentence),
         Reply::Refused(sentence) => View::Sentence("refused", sentence),
     }
@@ -401,6 +403,28 @@ fn pinged(pinged: status::Pinged) -> Vec<(&'static str, Cell)> {
         ("shortest_microseconds", shortest),
         ("mean_microseconds", mean),
         ("longest_microseconds", longest),
+    ]
+}
+
+fn frame(frame: status::Frame) -> Vec<(&'static str, Cell)> {
+    alloc::vec![
+        ("at", Cell::Time(frame.at)),
+        ("direction", Cell::text(frame.direction)),
+        ("source", Cell::Text(frame.source)),
+        ("destination", Cell::Text(frame.destination)),
+        ("protocol", Cell::Text(frame.protocol)),
+        ("length", Cell::Number(frame.length.into())),
+        ("detail", Cell::Text(frame.detail)),
+    ]
+}
+
+fn captured(captured: status::Captured) -> Vec<(&'static str, Cell)> {
+    alloc::vec![
+        ("port", Cell::Text(captured.port)),
+        ("frames", Cell::Number(captured.frames.into())),
+        ("lost", Cell::Number(captured.lost)),
+        ("microseconds", microseconds(Some(captured.time))),
+        ("end", Cell::text(captured.end.word())),
     ]
 }
 

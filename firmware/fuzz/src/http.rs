@@ -175,7 +175,9 @@ impl Host {
     fn new(choices: u8, foreign: Foreign) -> Option<Self> {
         let (sender, queries) = mpsc::channel(limits::WEB_QUERIES);
         let (judge, attempts) = mpsc::channel(limits::SIGN_IN_QUEUE);
-        let outside = Outside { clock, queries: sender, attempts: judge, part: Arc::new(|_| ()) };
+        let (_, captured) = tokio::sync::watch::channel(Some(Arc::from(&b"a capture"[..])));
+        let part = Arc::new(|_| ());
+        let outside = Outside { clock, queries: sender, attempts: judge, part, captured };
         let site = Site::new(outside, "n1", "AA:BB").ok()?;
         let role = [Role::View, Role::Operate, Role::Configure][usize::from(choices & 3) % 3];
         if choices & 4 == 0 {

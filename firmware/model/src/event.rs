@@ -88,6 +88,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The web page is at other addresses, and has another certificate of the same key.
+    CertificateRenewed {
+        /// Where the page is: URLs.
+        pages: String,
+        /// SHA-256 of the certificate.
+        certificate: String,
+        /// SHA-256 of the key.
+        key: String,
+    },
     /// A port has a carrier again.
     LinkUp {
         /// Which.
@@ -213,6 +222,7 @@ impl Event {
             Self::ConfigCommitted { .. } => "config-committed",
             Self::ConfigConfirmed { .. } => "config-confirmed",
             Self::ConfigReturned { .. } => "config-returned",
+            Self::CertificateRenewed { .. } => "certificate-renewed",
             Self::LinkUp { .. } => "link-up",
             Self::LinkDown { .. } => "link-down",
             Self::PortLost { .. } => "port-lost",
@@ -252,6 +262,7 @@ impl Event {
             | Self::ConfigLoaded { .. }
             | Self::ConfigCommitted { .. }
             | Self::ConfigConfirmed { .. }
+            | Self::CertificateRenewed { .. }
             | Self::LinkUp { .. }
             | Self::PortOpened { .. }
             | Self::VipServed { .. }
@@ -304,6 +315,11 @@ impl fmt::Display for Event {
             Self::ConfigReturned { revision, left, reason } => {
                 write!(f, "config: returned from revision {left} by revision {revision}: {reason}")
             }
+            Self::CertificateRenewed { pages, certificate, key } => write!(
+                f,
+                "web: another certificate, SHA-256 {certificate}; the same key, SHA-256 {key}; \
+                 {pages}"
+            ),
             Self::LinkUp { port } => write!(f, "port {port} link up"),
             Self::LinkDown { port } => write!(f, "port {port} link down"),
             Self::PortLost { port, reason } => write!(f, "port {port} lost: {reason}"),
@@ -413,6 +429,16 @@ mod tests {
                 Event::ConfigReturned { revision: 5, left: 4, reason: text("late") },
                 "config-returned",
                 "config: returned from revision 4 by revision 5: late",
+            ),
+            (
+                Event::CertificateRenewed {
+                    pages: text("https://192.0.2.12/"),
+                    certificate: text("AA:BB"),
+                    key: text("CC:DD"),
+                },
+                "certificate-renewed",
+                "web: another certificate, SHA-256 AA:BB; the same key, SHA-256 CC:DD; \
+                 https://192.0.2.12/",
             ),
             (Event::LinkUp { port: text("eth0") }, "link-up", "port eth0 link up"),
             (Event::LinkDown { port: text("eth0") }, "link-down", "port eth0 link down"),

@@ -277,6 +277,16 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the answer to one is waited for: the first may have to wait for the neighbor's.
 pub const PING_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Seconds that a capture goes on at most.
+pub const CAPTURE_SECONDS: u16 = 300;
+/// Seconds of a capture unless it says how many.
+pub const CAPTURE_SECONDS_DEFAULT: u16 = 10;
+/// Frames of one capture at most: with the file's own octets 544 KB are kept.
+pub const CAPTURE_PACKETS: u16 = 2_000;
+/// Frames of one capture unless it says how many: half a minute of a line at 9600 baud is 360.
+pub const CAPTURE_PACKETS_DEFAULT: u16 = 200;
+/// How often captured frames are fetched from the workers.
+pub const CAPTURE_FETCH: Duration = Duration::from_millis(20);
 /// Octets that are kept of each captured frame: headers of every kind, and the beginning of what
 /// they carry.
 pub const CAPTURE_OCTETS: usize = 256;

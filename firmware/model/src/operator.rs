@@ -25,6 +25,11 @@ pub struct Origin {
     pub face: Face,
 }
 
+impl Origin {
+    /// The number of a session that is nobody's: what all look at is asked for under it.
+    pub const NOBODY: u64 = 0;
+}
+
 /// What an operator may do. Each may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -114,6 +119,18 @@ pub enum Request {
         /// How many times, 1 to [`crate::limits::PING_COUNT`].
         count: u16,
     },
+    /// The frames of a port. Answered by a [`Reply::Frame`] for each, and at last by
+    /// [`Reply::Captured`]. There is one capture at a time.
+    Capture {
+        /// The port's name.
+        port: String,
+        /// For how long, 1 to [`crate::limits::CAPTURE_SECONDS`].
+        seconds: u16,
+        /// How many at most, 1 to [`crate::limits::CAPTURE_PACKETS`].
+        packets: u16,
+        /// Which.
+        filter: CaptureFilter,
+    },
     /// What this session asked for, and what goes on, to end. Not answered for itself: the last
     /// reply to what ends comes early.
     Stop,
@@ -166,14 +183,25 @@ pub enum Request {
     },
 }
 
+/// Which frames a capture wants: those that fit all that is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureFilter {
+    /// From or to this address.
+    pub host: Option<IpAddr>,
+    /// From or to this TCP or UDP port.
+    pub port: Option<u16>,
+}
+
 impl Request {
     /// What it takes to ask for it.
     pub const fn role(&self) -> Role {
         match self {
             Self::Show(_) | Self::Stop => Role::View,
-            Self::Reboot | Self::PowerOff | Self::DrainServer { .. } | Self::Ping { .. } => {
-                Role::Operate
-            }
+            Self::Reboot
+            | Self::PowerOff
+            | Self::DrainServer { .. }
+            | Self::Ping { .. }
+            | Self::Capture { .. } => Role::Operate,
             Self::ConfigureEnter
             | Self::ConfigureExit { .. }
             | Self::Set { .. }
@@ -257,6 +285,10 @@ pub enum Reply {
     Echo(status::Echo),
     /// To [`Request::Ping`], at last.
     Pinged(status::Pinged),
+    /// One frame for [`Request::Capture`]. More replies follow.
+    Frame(status::Frame),
+    /// To [`Request::Capture`], at last.
+    Captured(status::Captured),
     /// To [`Request::ShowCandidate`] and [`Request::Compare`].
     Lines(Vec<String>),
     /// What is wrong; nothing was changed.
@@ -279,6 +311,6 @@ pub enum Reply {
 impl Reply {
     /// Whether more replies to the same request follow.
     pub const fn goes_on(&self) -> bool {
-        matches!(self, Self::Echo(_))
+        matches!(self, Self::Echo(_) | Self::Frame(_))
     }
 }

@@ -16,7 +16,7 @@ use base::{Mac, Prefix};
 
 use crate::config::{Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
 
-pub use errands::{Direction, Echo, EchoOutcome, Pinged};
+pub use errands::{CaptureEnd, Captured, Direction, Echo, EchoOutcome, Frame, Pinged};
 pub use operators::{Candidate, Holder, LogEntry, Revision, Session, Unconfirmed};
 
 /// A port of this box.

@@ -167,11 +167,16 @@ impl Writer {
 
     /// Appends a frame. Times beyond 2106 (32 bits of seconds) stay at the last second.
     pub fn push(&mut self, time: Instant, bytes: &[u8]) {
+        self.push_part(time, bytes, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The same for a frame of which only the beginning is there.
+    pub fn push_part(&mut self, time: Instant, bytes: &[u8], original_length: u32) {
         let nanos = time.as_nanos();
         let seconds = u32::try_from(nanos / 1_000_000_000).unwrap_or(u32::MAX);
         let fraction = u32::try_from(nanos % 1_000_000_000).unwrap_or(0);
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        for number in [seconds, fraction, length, length] {
+        for number in [seconds, fraction, length, original_length] {
             self.file.extend(number.to_le_bytes());
         }
         self.file.extend(bytes);

@@ -1,11 +1,13 @@
 //! control: `node::Control` in its thread, and nothing that can take long.
 
+mod captures;
 mod errands;
+mod questions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
 use base::{Instant, ServerId};
@@ -94,6 +96,8 @@ pub struct ControlThread {
     pub questions: Receiver<Question>,
     /// To the faces: what goes on for a while.
     pub orders: mpsc::Sender<Order>,
+    /// The capture that is under way.
+    pub running: Option<captures::Running>,
     /// From consoles: sessions that are over.
     pub ended: Receiver<u64>,
     /// The configuration and its changes.
@@ -125,6 +129,7 @@ impl ControlThread {
             self.hear_probes(now);
             self.control.handle_timeout(now);
             self.look_at_configuration(now, &mut state);
+            self.look_at_capture();
             self.publish(now, &mut state);
             self.say();
             self.hear_operators(now, &mut state);
@@ -229,78 +234,6 @@ impl ControlThread {
         }
     }
 
-    fn hear_operators(&mut self, now: Instant, state: &mut State) {
-        loop {
-            match self.questions.try_recv() {
-                Ok(question) if question.origin.role < question.request.role() => {
-                    let reply = forbidden(&question);
-                    deliver(question, reply);
-                }
-                Ok(question) if needs_measurements(&question.request) => {
-                    for worker in &self.workers {
-                        worker.shared.wanted.store(true, Ordering::Release);
-                        worker.shared.wake.wake();
-                    }
-                    state.waiting.push_back((now, question));
-                }
-                Ok(question) => {
-                    let Some(question) = self.hand_over(question) else { continue };
-                    let reply = self.reply(&question, now, state);
-                    deliver(question, reply);
-                }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
-            }
-        }
-    }
-
-    /// Answers those who waited for measurements.
-    fn answer(&mut self, now: Instant, state: &mut State) {
-        while let Some((since, _)) = state.waiting.front() {
-            let fresh = self.workers.iter().all(|w| !w.shared.wanted.load(Ordering::Acquire));
-            if !fresh && now.since(*since) < PATIENCE {
-                return;
-            }
-            if fresh {
-                self.collect(state);
-            }
-            if let Some((_, question)) = state.waiting.pop_front() {
-                let reply = self.reply(&question, now, state);
-                deliver(question, reply);
-            }
-        }
-    }
-
-    /// Adds up what the workers measured.
-    fn collect(&self, state: &mut State) {
-        let sum = &mut state.measured;
-        sum.counters.clear();
-        sum.flows.capacity = 0;
-        sum.flows.states.iter_mut().for_each(|counter| counter.value = 0);
-        sum.ports.iter_mut().for_each(|port| *port = Default::default());
-        let mut oldest = None;
-        for worker in &self.workers {
-            let Ok(place) = worker.shared.measured.lock() else { continue };
-            let Some(measured) = place.as_ref() else { continue };
-            sum.counters.add(&measured.counters);
-            sum.flows.capacity += measured.flows.capacity;
-            oldest =
-                Some(oldest.map_or(measured.generation, |it: u32| it.min(measured.generation)));
-            for (sum, more) in sum.flows.states.iter_mut().zip(&measured.flows.states) {
-                sum.value += more.value;
-            }
-            for (sum, more) in sum.ports.iter_mut().zip(&measured.ports) {
-                sum.present |= more.present;
-                sum.received.frames += more.received.frames;
-                sum.received.octets += more.received.octets;
-                sum.sent.frames += more.sent.frames;
-                sum.sent.octets += more.sent.octets;
-                sum.dropped += more.dropped;
-                sum.unsent += more.unsent;
-            }
-        }
-        sum.generation = oldest.unwrap_or(0);
-    }
-
     fn reply(&mut self, question: &Question, now: Instant, state: &State) -> Reply {
         let Question { origin, request, .. } = question;
         if let Some(outcome) = self.engine.handle_request(now, origin, request) {
@@ -320,6 +253,7 @@ impl ControlThread {
                 return self.drain(now, pool, server, *drain);
             }
             Request::Ping { .. }
+            | Request::Capture { .. }
             | Request::Stop
             | Request::ConfigureEnter
             | Request::ConfigureExit { .. }
@@ -452,56 +386,4 @@ impl State {
             serving: false,
         }
     }
-}
-
-/// Whoever asked may not.
-fn forbidden(question: &Question) -> Reply {
-    let (role, needed) = (question.origin.role, question.request.role());
-    Reply::Refused(format!("the role {role} may not do this, it takes {needed}"))
-}
-
-fn needs_measurements(request: &Request) -> bool {
-    match request {
-        Request::Show(
-            Topic::Ports
-            | Topic::Vips
-            | Topic::Services
-            | Topic::Servers
-            | Topic::Flows
-            | Topic::Counters,
-        )
-        // Which numbers are free depends on who has flows.
-        | Request::Commit { .. } => true,
-        Request::Show(
-            Topic::Boot
-            | Topic::Version
-            | Topic::Config
-            | Topic::Log
-            | Topic::Revisions
-            | Topic::Sessions
-            | Topic::Candidate
-            | Topic::Neighbors,
-        )
-        | Request::Reboot
-        | Request::PowerOff
-        | Request::DrainServer { .. }
-        | Request::Ping { .. }
-        | Request::Stop
-        | Request::ConfigureEnter
-        | Request::ConfigureExit { .. }
-        | Request::Set { .. }
-        | Request::Delete { .. }
-        | Request::ShowCandidate { .. }
-        | Request::Compare
-        | Request::CommitCheck
-        | Request::CommitConfirm
-        | Request::Rollback { .. }
-        | Request::Replace { .. } => false,
-    }
-}
-
-fn deliver(question: Question, reply: Reply) {
-    // Who asked may have gone.
-    let _ = question.answer.send(reply);
-    question.wake.wake();
 }

@@ -96,7 +96,12 @@ impl Worker {
             self.counts[port].received.frames += frames.len() as u64;
             self.counts[port].received.octets += octets;
             if let Some(tap) = &mut self.tap {
-                tap.look(now, port, Direction::In, frames.iter().map(|frame| &*frame.bytes));
+                tap.look(
+                    clock::now(),
+                    port,
+                    Direction::In,
+                    frames.iter().map(|frame| &*frame.bytes),
+                );
             }
             self.out.clear();
             self.forwarder.burst(now, &self.tables, id, &mut frames, &mut self.out);
@@ -121,7 +126,7 @@ impl Worker {
             busy = true;
             if let Some(door) = self.doors.get_mut(port.index()).and_then(Option::as_mut) {
                 if let Some(tap) = &mut self.tap {
-                    tap.look(now, port.index(), Direction::Out, [&frame[..]].into_iter());
+                    tap.look(clock::now(), port.index(), Direction::Out, [&frame[..]].into_iter());
                 }
                 let sent = door.1.send(&[(&frame, Offload::NONE)]);
                 count_sent(&mut self.counts[port.index()], &sent, frame.len() as u64);

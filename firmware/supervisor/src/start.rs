@@ -22,7 +22,7 @@ use crate::auth::Auth;
 use crate::boot::{self, Machine};
 use crate::clock;
 use crate::control::{ControlThread, Ending};
-use crate::faces::{Errands, Faces, Line, LineSession, News, Order, Post};
+use crate::faces::{Errands, Faces, Kept, Line, LineSession, News, Order, Post};
 use crate::forward::{Worker, empty_measurements};
 use crate::journal::Journal;
 use crate::others::{Others, attachments};
@@ -131,6 +131,7 @@ fn start(
         verdicts,
         questions,
         orders,
+        running: None,
         ended,
         engine,
         others,
@@ -248,7 +249,7 @@ fn face(
     let network = Network::new(HostStack::new(now, Vec::new(), local_ports, seed));
     Faces {
         line,
-        errands: Errands { orders, network: network.clone() },
+        errands: Errands { orders, network: network.clone(), kept: Kept::default() },
         network,
         places: news.places.subscribe(),
         ends,

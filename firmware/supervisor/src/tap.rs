@@ -24,7 +24,6 @@ use packet::headers::{self, Body, Headers, Transport};
 use rtrb::Producer;
 
 /// The beginning of a frame that passed a port.
-#[expect(dead_code, reason = "the capture command, which reads it, is not in yet")]
 pub struct Snapshot {
     /// When.
     pub at: Instant,

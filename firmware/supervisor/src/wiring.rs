@@ -101,7 +101,6 @@ pub struct ControlEnds {
     pub tables: Producer<Box<Tables>>,
     pub ports: Producer<PortChange>,
     /// A capture begins, or none is wanted.
-    #[expect(dead_code, reason = "the capture command, which begins it, is not in yet")]
     pub taps: Producer<Option<Box<Tap>>>,
     pub retired: Consumer<Retired>,
     pub events: Consumer<Event>,

@@ -117,6 +117,8 @@ pub fn outcome(reply: &Reply) -> Answer {
         | Reply::Candidate(_)
         | Reply::Echo(_)
         | Reply::Pinged(_)
+        | Reply::Frame(_)
+        | Reply::Captured(_)
         | Reply::Neighbors(_) => done(Value::Null),
     }
 }

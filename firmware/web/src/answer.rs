@@ -1,6 +1,7 @@
 //! Answers, each with the headers that keep a browser from doing more than it is asked for.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -70,6 +71,19 @@ pub fn refuse(status: StatusCode, word: &str, sentence: &str) -> Answer {
 pub fn done() -> Answer {
     let mut answer = answer(StatusCode::NO_CONTENT, "application/json", Content::Whole(None));
     answer.headers_mut().remove(header::CONTENT_TYPE);
+    answer
+}
+
+/// A capture file, to be kept under a name of its own.
+pub fn capture(node: &str, capture: Arc<[u8]>) -> Answer {
+    let content = Content::Whole(Some(Bytes::from_owner(capture)));
+    let mut answer = answer(StatusCode::OK, "application/vnd.tcpdump.pcap", content);
+    let safe = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let node: String = node.chars().filter(safe).collect();
+    let name = format!("attachment; filename=\"portico-{node}.pcap\"");
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    }
     answer
 }
 

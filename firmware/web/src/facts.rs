@@ -46,7 +46,9 @@ pub fn value(reply: &Reply) -> Option<Value> {
         | Reply::Problems(_)
         | Reply::Committed { .. }
         | Reply::Echo(_)
-        | Reply::Pinged(_) => return None,
+        | Reply::Pinged(_)
+        | Reply::Frame(_)
+        | Reply::Captured(_) => return None,
     })
 }
 

@@ -52,6 +52,8 @@ pub fn text(replies: &[Reply]) -> String {
             | Reply::Candidate(_)
             | Reply::Echo(_)
             | Reply::Pinged(_)
+            | Reply::Frame(_)
+            | Reply::Captured(_)
             | Reply::Neighbors(_) => {}
         }
     }

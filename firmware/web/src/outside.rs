@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base::Instant;
 use base::time::Duration;
 use model::operator::{Origin, Reply, Request, Role};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// The ways out of this room.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct Outside {
     pub attempts: mpsc::Sender<Attempt>,
     /// Hears which sessions are over. Must not wait for anything.
     pub part: Arc<dyn Fn(u64) + Send + Sync>,
+    /// The file of the last capture (draft-ietf-opsawg-pcap), if there was one.
+    pub captured: watch::Receiver<Option<Arc<[u8]>>>,
 }
 
 /// What somebody asks.

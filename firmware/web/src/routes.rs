@@ -7,6 +7,7 @@
 //! | `/api/v1/sign-in`, `/api/v1/sign-out` | POST | anybody | begins and ends a session |
 //! | `/api/v1/live` | GET | view | a snapshot of the overview each second, as events |
 //! | `/api/v1/events` | GET | view | the log, each line taken apart |
+//! | `/api/v1/capture` | GET | operate | the file of the last capture |
 //! | `/api/v1/COMMAND` | POST | its role | what the command does, see [`crate::actions`] |
 //! | `/api/v1/TOPIC` | GET | view | what the console's `show TOPIC` shows (config: configure) |
 //! | `/metrics` | GET | view | for Prometheus |
@@ -80,6 +81,7 @@ impl Site {
         match path {
             "/api/v1/live" => answer::events(Live::new(self, session.number)),
             "/metrics" => self.metrics(&session).await,
+            "/api/v1/capture" => self.captured(&session),
             _ => self.show(&session, path).await,
         }
     }
@@ -155,6 +157,21 @@ impl Site {
                 None => unknown(),
             },
             Err(_) => busy(),
+        }
+    }
+
+    /// What the console's `capture` kept.
+    fn captured(&self, session: &Session) -> Answer {
+        if session.role < Role::Operate {
+            return forbidden(session.role, Role::Operate);
+        }
+        match self.outside().captured.borrow().clone() {
+            Some(capture) => answer::capture(&self.node, capture),
+            None => {
+                let sentence = "nothing was captured since the box started: capture does on the \
+                                console";
+                answer::refuse(StatusCode::NOT_FOUND, "nothing", sentence)
+            }
         }
     }
 

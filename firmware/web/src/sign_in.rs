@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 use model::limits;
+use model::operator::{Request, Topic};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -114,6 +115,9 @@ impl Site {
                 let token = secret::draw().map_err(|_| busy())?;
                 let now = self.now();
                 self.sessions(|sessions| sessions.begin(now, key, &user, role, token));
+                // Control hears who is here, whatever it answers.
+                let session = self.session(&key);
+                let _ = self.ask(session.as_ref(), Request::Show(Topic::Sessions)).await;
                 Ok(())
             }
             Verdict::Wrong => {
@@ -173,7 +177,7 @@ impl Site {
     fn describe(&self, session: Option<&Session>) -> Answer {
         let value = json!({
             "node": self.node,
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.fingerprint(),
             "users": self.has_users(),
             "user": session.map(|session| &session.user),
             "role": session.map(|session| session.role.word()),

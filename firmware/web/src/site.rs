@@ -27,7 +27,7 @@ pub struct Site {
     /// The node's name.
     pub(crate) node: String,
     /// What a browser should show of the certificate.
-    pub(crate) fingerprint: String,
+    fingerprint: Mutex<String>,
 }
 
 /// Control did not answer in time, or has too much to do to be asked.
@@ -48,7 +48,7 @@ impl Site {
             paper: Semaphore::new(1),
             pepper: secret::draw()?,
             node: node.to_owned(),
-            fingerprint: fingerprint.to_owned(),
+            fingerprint: Mutex::new(fingerprint.to_owned()),
         }))
     }
 
@@ -59,6 +59,15 @@ impl Site {
         let changed = known.iter().filter(|user| !users.contains(user));
         self.sessions(|sessions| changed.for_each(|user| sessions.end_user(&user.name)));
         users.clone_into(&mut known);
+    }
+
+    /// Says what a browser should show of the certificate from now on.
+    pub fn set_fingerprint(&self, fingerprint: &str) {
+        fingerprint.clone_into(&mut lock(&self.fingerprint));
+    }
+
+    pub(crate) fn fingerprint(&self) -> String {
+        lock(&self.fingerprint).clone()
     }
 
     /// Whether anybody can sign in.
@@ -104,7 +113,7 @@ impl Site {
         request: Request,
     ) -> Result<Reply, Busy> {
         let origin = Origin {
-            session: session.map_or(0, |session| session.number),
+            session: session.map_or(Origin::NOBODY, |session| session.number),
             user: session.map_or_else(|| "web".to_owned(), |session| session.user.clone()),
             role: session.map_or(Role::View, |session| session.role),
             face: Face::Web,

@@ -11,7 +11,7 @@ use model::operator::{Reply, Request, Role};
 use model::status::Flows;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{Attempt, Identity, Outside, Query, Site, Standing, Verdict};
 
@@ -28,6 +28,15 @@ fn site() -> Arc<Site> {
 
 /// The same where `ann` has a role, and `part` hears which sessions are over.
 fn site_for(role: Role, part: Arc<dyn Fn(u64) + Send + Sync>) -> Arc<Site> {
+    site_with(role, part, None)
+}
+
+/// The same with the file of a capture.
+fn site_with(
+    role: Role,
+    part: Arc<dyn Fn(u64) + Send + Sync>,
+    captured: Option<Arc<[u8]>>,
+) -> Arc<Site> {
     let (queries, mut asked) = mpsc::channel::<Query>(limits::WEB_QUERIES);
     let (attempts, mut attempted) = mpsc::channel::<Attempt>(limits::SIGN_IN_QUEUE);
     tokio::spawn(async move {
@@ -52,7 +61,9 @@ fn site_for(role: Role, part: Arc<dyn Fn(u64) + Send + Sync>) -> Arc<Site> {
             let _ = attempt.answer.send(verdict);
         }
     });
-    let site = Site::new(Outside { clock, queries, attempts, part }, "n1", "AA:BB").unwrap();
+    let (_, captured) = watch::channel(captured);
+    let outside = Outside { clock, queries, attempts, part, captured };
+    let site = Site::new(outside, "n1", "AA:BB").unwrap();
     site.set_users(&[user("$argon2id$one")]);
     site
 }
@@ -159,6 +170,28 @@ async fn a_program_signs_in_with_every_request() {
     assert!(get(&site, "/api/v1/flows", wrong).await.0.starts_with("HTTP/1.1 401 "));
     let (config, _) = get(&site, "/api/v1/config", right).await;
     assert!(config.starts_with("HTTP/1.1 403 "), "a viewer sees no digests: {config}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_capture_is_for_those_who_may_capture() {
+    for (role, captured, expected) in [
+        (Role::View, Some("frames"), "HTTP/1.1 403 "),
+        (Role::Operate, Some("frames"), "HTTP/1.1 200 "),
+        (Role::Operate, None, "HTTP/1.1 404 "),
+    ] {
+        let captured = captured.map(|text: &str| Arc::from(text.as_bytes()));
+        let site = site_with(role, Arc::new(|_| {}), captured);
+        let cookie = cookie(&sign_in(&site, ANN, JSON).await);
+        let (answer, _) = get(&site, "/api/v1/capture", &cookie).await;
+        assert!(answer.starts_with(expected), "{role}: {answer}");
+        if expected.contains("200") {
+            assert!(answer.contains("content-type: application/vnd.tcpdump.pcap\r\n"), "{answer}");
+            assert!(answer.contains("attachment; filename=\"portico-n1.pcap\""), "{answer}");
+            assert!(answer.ends_with("\r\n\r\nframes"), "{answer}");
+        }
+    }
+    let (answer, _) = get(&site(), "/api/v1/capture", "").await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use model::operator::{Request, Role, Topic};
 
 use crate::parse::Confusion;
 
+mod given;
 mod table;
 
 pub(crate) use table::GROUPS;
@@ -67,6 +68,8 @@ pub enum Kind {
     Path,
     /// What may stand behind the path before it: the rest of the line.
     Value,
+    /// The name of a port.
+    Port,
     /// The name of a pool.
     Pool,
     /// The name of a server in the pool before it.

@@ -1,12 +1,10 @@
 //! The table of commands and filters.
 
-use alloc::format;
-use alloc::string::{String, ToString};
-use core::net::IpAddr;
-
-use model::limits;
 use model::operator::{Request, Role, Topic};
 
+use super::given::{
+    ADDRESS, CAPTURE, COMMENT, COUNT, PATH, SERVER, capture, drain, first, number, path, ping,
+};
 use super::{Action, Command, Filter, FilterKind, Given, Kind, Mode, Parameter};
 use crate::parse::Confusion;
 
@@ -183,16 +181,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     ask(
         "ping",
-        &[
-            ADDRESS,
-            Parameter {
-                keyword: "count",
-                name: "N",
-                about: "how many times, 1 to 20; 4 unless given",
-                kind: Kind::Word,
-                optional: true,
-            },
-        ],
+        &[ADDRESS, COUNT],
         (
             "ask a host whether it is there",
             "One question a second (ICMP echo), from the box's own address on the network of the \
@@ -201,6 +190,19 @@ pub static COMMANDS: &[Command] = &[
         ),
         Role::Operate,
         ping,
+    ),
+    ask(
+        "capture",
+        CAPTURE,
+        (
+            "show the frames that pass a port, and keep them",
+            "A line for each frame, in and out: seconds since the kernel started, from, to, what \
+             it is, octets. The beginnings of the frames are kept until the next capture, as a \
+             file that /api/v1/capture of the page gives. Ctrl-C ends it early. Forwarding does \
+             not wait: frames that come faster than they are fetched are counted as lost.",
+        ),
+        Role::Operate,
+        capture,
     ),
     ask(
         "drain server",
@@ -421,47 +423,6 @@ pub static COMMANDS: &[Command] = &[
     local("help", "explain commands: help, help commit", "As in operation.", Action::Help),
 ];
 
-const PATH: Parameter = Parameter {
-    keyword: "",
-    name: "PATH",
-    about: "names joined by dots, such as pool.web.server.s1.weight",
-    kind: Kind::Path,
-    optional: false,
-};
-
-const ADDRESS: Parameter = Parameter {
-    keyword: "",
-    name: "ADDRESS",
-    about: "an IPv4 or IPv6 address",
-    kind: Kind::Word,
-    optional: false,
-};
-
-const COMMENT: Parameter = Parameter {
-    keyword: "comment",
-    name: "TEXT",
-    about: "why; show revisions has it",
-    kind: Kind::Text,
-    optional: true,
-};
-
-const SERVER: &[Parameter] = &[
-    Parameter {
-        keyword: "",
-        name: "POOL",
-        about: "the name of a pool",
-        kind: Kind::Pool,
-        optional: false,
-    },
-    Parameter {
-        keyword: "",
-        name: "SERVER",
-        about: "the name of a server in it",
-        kind: Kind::Server,
-        optional: false,
-    },
-];
-
 /// What the commands with a common first word do, for that word.
 pub(crate) static GROUPS: &[(&str, &str)] = &[
     ("show", "see what the box is like"),
@@ -485,44 +446,3 @@ pub static FILTERS: &[Filter] = &[
     Filter { name: "count", kind: FilterKind::Count, about: "say how many rows there are" },
     Filter { name: "nopage", kind: FilterKind::NoPage, about: "do not stop at each screen" },
 ];
-
-fn ping(given: &Given) -> Result<Request, Confusion> {
-    let (target, count) = (address(given.first())?, given.get(1));
-    let count = match count.filter(|count| !count.is_empty()) {
-        Some(count) => number("N", Some(count), 1, limits::PING_COUNT)?,
-        None => limits::PING_COUNT_DEFAULT,
-    };
-    Ok(Request::Ping { target, count })
-}
-
-fn address(given: Option<&String>) -> Result<IpAddr, Confusion> {
-    let text = given.map(String::as_str).unwrap_or_default();
-    text.parse().map_err(|_| Confusion::Illegal {
-        given: text.to_string(),
-        legal: "an address is written as 192.0.2.1 or 2001:db8::1".to_string(),
-    })
-}
-
-fn drain(given: &Given, drain: bool) -> Request {
-    let server = given.get(1).cloned().unwrap_or_default();
-    Request::DrainServer { pool: first(given), server, drain }
-}
-
-/// A path; TAB leaves a dot behind a table's.
-fn path(given: &Given) -> String {
-    let path = first(given);
-    path.strip_suffix('.').map(String::from).unwrap_or(path)
-}
-
-fn first(given: &Given) -> String {
-    given.first().cloned().unwrap_or_default()
-}
-
-fn number(name: &str, given: Option<&String>, least: u16, most: u16) -> Result<u16, Confusion> {
-    let text = given.map(String::as_str).unwrap_or_default();
-    let legal = |number: &u16| (least..=most).contains(number);
-    text.parse().ok().filter(legal).ok_or_else(|| Confusion::Illegal {
-        given: text.to_string(),
-        legal: format!("{name} is a number from {least} to {most}"),
-    })
-}

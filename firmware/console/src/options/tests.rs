@@ -11,7 +11,7 @@ fn names(options: &Options) -> String {
 
 #[test]
 fn what_may_follow_is_known_at_every_place() {
-    let first = "show arp ping drain undrain configure help logout exit reboot poweroff";
+    let first = "show arp ping capture drain undrain configure help logout exit reboot poweroff";
     for (scope, before, words, end, free) in [
         (OPERATION, "", first, false, ""),
         (OPERATION, "s", "show", false, ""),
@@ -35,6 +35,9 @@ fn what_may_follow_is_known_at_every_place() {
         (OPERATION, "ping ", "", false, "ADDRESS"),
         (OPERATION, "ping 192.0.2.1 ", "count", true, ""),
         (OPERATION, "ping 192.0.2.1 count ", "", false, "N"),
+        (OPERATION, "capture ", "", false, "PORT"),
+        (OPERATION, "capture eth0 ", "seconds packets host port", true, ""),
+        (OPERATION, "capture eth0 port 80 p", "packets", false, ""),
         (CONFIGURATION, "co", "compare commit", false, ""),
         (CONFIGURATION, "commit ", "check confirmed confirm comment", true, ""),
         (CONFIGURATION, "commit c", "check confirmed confirm comment", false, ""),
@@ -85,7 +88,7 @@ fn commands_above_ones_role_are_not_offered() {
     let scope = Scope { mode: Mode::Operation, role: Role::Operate };
     assert_eq!(
         names(&options("", scope)),
-        "show arp ping drain undrain help logout exit reboot poweroff"
+        "show arp ping capture drain undrain help logout exit reboot poweroff"
     );
 }
 

@@ -8,9 +8,9 @@ use model::Config;
 use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Candidate, Cause, Counter, Echo, EchoOutcome, Flows, Health, Link, LogEntry,
-    Neighbor, NeighborState, Pinged, Port, Revision, Server, Service, Traffic, Unconfirmed,
-    Version, Vip,
+    BootStep, Candidate, CaptureEnd, Captured, Cause, Counter, Direction, Echo, EchoOutcome, Flows,
+    Frame, Health, Link, LogEntry, Neighbor, NeighborState, Pinged, Port, Revision, Server,
+    Service, Traffic, Unconfirmed, Version, Vip,
 };
 use model::{Gateway, Mode, ServerState, ServiceProtocol};
 
@@ -85,6 +85,10 @@ pub fn carry(session: &mut Session, ask: Ask) -> Option<Ask> {
             let replies = pings(target, count).into_iter();
             replies.map(|reply| session.reply(reply)).fold(None, Option::or)
         }
+        Ask::Request(Request::Capture { port, packets, .. }) => {
+            let replies = frames(port, packets).into_iter();
+            replies.map(|reply| session.reply(reply)).fold(None, Option::or)
+        }
         Ask::Request(request) => session.reply(answer(request)),
         Ask::Login { user, password } => session.login_result(verify(&user, &password)),
     }
@@ -141,7 +145,9 @@ pub fn answer(request: Request) -> Reply {
             let state = if drain { "drained" } else { "used again" };
             Reply::Done(format!("server {pool}/{server} is {state}"))
         }
-        other @ (Request::Ping { .. } | Request::Stop) => panic!("{other:?} has several answers"),
+        other @ (Request::Ping { .. } | Request::Capture { .. } | Request::Stop) => {
+            panic!("{other:?} has several answers")
+        }
         change @ (Request::ConfigureEnter
         | Request::ConfigureExit { .. }
         | Request::Set { .. }
@@ -177,6 +183,29 @@ fn pings(target: IpAddr, count: u16) -> Vec<Reply> {
     let received = count - count / 3;
     let summary = Pinged { target, sent: count, received, round_trips };
     (1..=count).map(echo).chain([Reply::Pinged(summary)]).collect()
+}
+
+/// Three frames, unless fewer are wanted.
+fn frames(port: String, packets: u16) -> Vec<Reply> {
+    let (client, web) = ("192.0.2.101:40000", "192.0.2.80:80");
+    let (client6, web6) = ("[2001:db8:1:ffff:ffff:ffff:ffff:101]:40000", "[2001:db8:1::80]:80");
+    let all = [
+        (Direction::In, client, web, 74, "SYN"),
+        (Direction::Out, web, client, 74, "SYN ACK"),
+        (Direction::In, client6, web6, 1_514, "PSH ACK"),
+    ];
+    let frame = |(place, (direction, source, destination, length, detail)): (u64, _)| {
+        let at = Instant::from_millis(12_345 + place);
+        let (source, destination): (&str, &str) = (source, destination);
+        let (source, destination) = (source.into(), destination.into());
+        let (protocol, detail) = ("tcp".into(), str::to_string(detail));
+        Reply::Frame(Frame { at, direction, source, destination, protocol, length, detail })
+    };
+    let enough = usize::from(packets).min(all.len());
+    let end = if enough == all.len() { CaptureEnd::Time } else { CaptureEnd::Packets };
+    let (frames, time) = (enough as u32, Duration::from_millis(10_020));
+    let captured = Captured { port, frames, lost: u64::from(packets) % 2, time, end };
+    (0..).zip(all).take(enough).map(frame).chain([Reply::Captured(captured)]).collect()
 }
 
 /// An entry of the log.
@@ -227,6 +256,7 @@ fn configure(request: Request) -> Reply {
         | Request::Reboot
         | Request::PowerOff
         | Request::Ping { .. }
+        | Request::Capture { .. }
         | Request::Stop
         | Request::DrainServer { .. }) => panic!("{other:?} changes no configuration"),
     }

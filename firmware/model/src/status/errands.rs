@@ -1,9 +1,10 @@
 //! What goes on for a while at an operator's request: pings, captures.
 
+use alloc::string::String;
 use core::fmt;
 use core::net::IpAddr;
 
-use base::time::Duration;
+use base::time::{Duration, Instant};
 
 use super::Milliseconds;
 use crate::limits;
@@ -116,6 +117,96 @@ impl Direction {
 
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.pad(self.word())
+    }
+}
+
+/// A frame that passed a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// When.
+    pub at: Instant,
+    /// Which way.
+    pub direction: Direction,
+    /// Who sent it: address and port, as far as it has them.
+    pub source: String,
+    /// Whom it is for, likewise.
+    pub destination: String,
+    /// What it is: `tcp`.
+    pub protocol: String,
+    /// Octets, Ethernet header included; more than an MTU where a card cuts or joins segments.
+    pub length: u32,
+    /// What else is worth a word: `SYN ACK`.
+    pub detail: String,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, direction, source, destination, protocol, length, detail } = self;
+        let microseconds = at.as_nanos() / 1_000;
+        let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
+        write!(
+            f,
+            "{seconds}.{rest:06} {direction:3} {source} > {destination} {protocol} {length}"
+        )?;
+        if detail.is_empty() { Ok(()) } else { write!(f, " {detail}") }
+    }
+}
+
+/// What came of a whole capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Of which port.
+    pub port: String,
+    /// Frames that were kept.
+    pub frames: u32,
+    /// Frames that were wanted and came too fast.
+    pub lost: u64,
+    /// For how long it looked.
+    pub time: Duration,
+    /// Why it ended.
+    pub end: CaptureEnd,
+}
+
+/// Why a capture ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureEnd {
+    /// The time is over.
+    Time,
+    /// There are as many frames as were asked for.
+    Packets,
+    /// Somebody wanted it.
+    Stopped,
+    /// The port is another one now.
+    PortGone,
+}
+
+impl CaptureEnd {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Packets => "packets",
+            Self::Stopped => "stopped",
+            Self::PortGone => "port-gone",
+        }
+    }
+}
+
+impl fmt::Display for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, frames, lost, time, end } = self;
+        let tenths = time.as_millis() / 100;
+        let plural = if *frames == 1 { "" } else { "s" };
+        write!(f, "{frames} frame{plural} of {port} in {}.{} s", tenths / 10, tenths % 10)?;
+        match lost {
+            0 => f.write_str(", none lost")?,
+            lost => write!(f, ", {lost} lost because they came too fast")?,
+        }
+        match end {
+            CaptureEnd::Packets => f.write_str("; more were not asked for"),
+            CaptureEnd::PortGone => f.write_str("; the port is not what it was any more"),
+            CaptureEnd::Time | CaptureEnd::Stopped => Ok(()),
+        }
     }
 }

@@ -177,9 +177,15 @@ impl Engine {
             | Request::PowerOff
             | Request::DrainServer { .. }
             | Request::Ping { .. }
+            | Request::Capture { .. }
             | Request::Stop => return None,
         };
         Some(Outcome { reply, apply: None })
+    }
+
+    /// A session asks for something that is not for this room.
+    pub fn session_seen(&mut self, now: Instant, origin: &Origin) {
+        self.sessions.seen(now, origin);
     }
 
     /// A session is over: it holds nothing any more, and what it committed and did not confirm

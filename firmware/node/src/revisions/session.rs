@@ -32,6 +32,9 @@ pub(super) struct Lock {
 
 impl Sessions {
     pub(super) fn seen(&mut self, now: Instant, origin: &Origin) {
+        if origin.session == Origin::NOBODY {
+            return;
+        }
         let full = self.0.len() >= limits::OPERATOR_SESSIONS;
         match self.0.get_mut(&origin.session) {
             Some((known, _)) => known.clone_from(origin),

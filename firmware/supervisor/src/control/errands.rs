@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 
+use base::Instant;
 use model::limits::PING_COUNT;
 use model::operator::{Reply, Request};
 
-use super::{ControlThread, Question, deliver};
+use super::questions::deliver;
+use super::{ControlThread, Question};
 use crate::faces::{Errand, Order, Work};
 
 /// The faces have more to do than they take.
@@ -14,7 +16,8 @@ const CROWDED: &str = "the box is busy, ask again";
 
 impl ControlThread {
     /// Hands a question over; `None`, or the question, if it is about nothing that goes on.
-    pub(super) fn hand_over(&self, question: Question) -> Option<Question> {
+    pub(super) fn hand_over(&mut self, now: Instant, question: Question) -> Option<Question> {
+        self.engine.session_seen(now, &question.origin);
         let work = match &question.request {
             Request::Stop => {
                 // Nobody waits for an answer of its own; without room a person presses again.
@@ -25,6 +28,7 @@ impl ControlThread {
                 let work = Work::Ping { target: *target, count: *count };
                 self.may_ping(*target, *count).map(|()| work)
             }
+            Request::Capture { .. } => self.capture(&question),
             Request::Show(_)
             | Request::Reboot
             | Request::PowerOff

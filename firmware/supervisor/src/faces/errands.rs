@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::control::Question;
 use crate::stream::Network;
 
+use super::capture::{self, Capture, Kept};
 use super::ping;
 
 /// What control wants of this room.
@@ -43,6 +44,8 @@ pub enum Work {
         /// How many times.
         count: u16,
     },
+    /// To look at the frames of a port.
+    Capture(Box<Capture>),
 }
 
 /// The ways to those that go on.
@@ -51,6 +54,8 @@ pub struct Errands {
     pub orders: mpsc::Receiver<Order>,
     /// The node's own endpoint.
     pub network: Network,
+    /// Where the file of the last capture is kept.
+    pub kept: Kept,
 }
 
 /// To whoever asked for it.
@@ -103,12 +108,13 @@ impl Errands {
         }
         let stop = Arc::new(Notify::new());
         stops.insert(session, stop.clone());
-        let network = self.network.clone();
+        let (network, kept) = (self.network.clone(), self.kept.clone());
         tasks.spawn(async move {
             match work {
                 Work::Ping { target, count } => {
                     ping::run(&network, &teller, (target, count), &stop).await;
                 }
+                Work::Capture(capture) => capture::run(&teller, *capture, &stop, &kept).await,
             }
             session
         });

@@ -6,6 +6,8 @@
 //! asked for that goes on for a while ([`errands`]). All of them are woken by one bell, which the
 //! workers (packets), control (replies) and the journal (lines) ring.
 
+mod capture;
+mod describe;
 mod errands;
 mod line;
 mod network;
@@ -33,6 +35,7 @@ use crate::journal::Journal;
 use crate::stream::Network;
 use crate::wiring::StackEnds;
 
+pub use capture::{Capture, Kept};
 pub use errands::{Errand, Errands, Order, Work};
 pub use line::{Line, LineSession};
 pub use network::send_all;
@@ -101,6 +104,7 @@ impl Faces {
         };
         let site = web::Page {
             network: self.network.clone(),
+            captured: self.errands.kept.subscribe(),
             places: self.places.clone(),
             post: self.post.clone(),
             auth: self.auth.clone(),

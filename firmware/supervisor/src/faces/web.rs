@@ -30,6 +30,8 @@ const BREATH: Duration = Duration::from_millis(50);
 /// What the page is made of.
 pub struct Page {
     pub network: Network,
+    /// The file of the last capture.
+    pub captured: watch::Receiver<Option<Arc<[u8]>>>,
     pub places: watch::Receiver<Where>,
     pub post: Arc<Post>,
     pub auth: Auth,
@@ -58,14 +60,15 @@ impl Page {
         let (attempts, attempted) = mpsc::channel(limits::SIGN_IN_QUEUE);
         let post = self.post.clone();
         let part = Arc::new(move |session| post.part(session));
-        let outside = Outside { clock: clock::now, queries, attempts, part };
+        let captured = self.captured.clone();
+        let outside = Outside { clock: clock::now, queries, attempts, part, captured };
         let Some((identity, site)) = self.open(outside) else {
             return std::future::pending().await;
         };
         let carry = carry(&self.post, asked);
         let judge = judge(&self.auth, attempted);
         let follow = follow(&self.auth, &site);
-        let serve = self.serve(&identity, &site);
+        let serve = self.serve(identity, &site);
         tokio::join!(carry, judge, follow, site.clone().sample(), serve);
     }
 
@@ -93,35 +96,61 @@ impl Page {
         }
         let names: Vec<String> = served.iter().map(|&address| place(address)).collect();
         let detail = format!(
-            "{}; a new certificate, kept until the next start; SHA-256 {}",
+            "{}; a new certificate, kept until the next start; SHA-256 {}; of the key {}",
             names.join(" "),
-            identity.fingerprint()
+            identity.fingerprint(),
+            identity.key_fingerprint()
         );
         self.journal.boot("web", detail);
         Some((identity, site))
     }
 
     /// Takes connections, each in a task of its own.
-    async fn serve(&self, identity: &Identity, site: &Arc<Site>) {
+    async fn serve(&self, mut identity: Identity, site: &Arc<Site>) {
         let mut guests = Guests::default();
         let mut handshakes =
             TokenBucket::new(limits::WEB_HANDSHAKES_PER_SECOND, limits::WEB_HANDSHAKES_BURST);
         let mut places = self.places.clone();
         loop {
-            let networks = places.borrow_and_update().management.clone();
-            self.network.with(|stack| stack.confine(PORT, &networks));
+            let here = places.borrow_and_update().clone();
+            self.network.with(|stack| stack.confine(PORT, &here.management));
+            self.renew(&mut identity, &here, site);
             tokio::select! {
                 Ok(()) = places.changed() => {}
                 (stream, _, remote) = self.network.accept(PORT) => {
                     while !handshakes.take(clock::now()) {
                         tokio::time::sleep(BREATH).await;
                     }
-                    guests.welcome(site, identity, stream, remote);
+                    guests.welcome(site, &identity, stream, remote);
                 }
                 Some(done) = guests.tasks.join_next() => {
                     guests.note(done, &self.journal);
                 }
             }
+        }
+    }
+}
+
+impl Page {
+    /// Another certificate, if the page is at other addresses than the one in use names. Who is
+    /// connected stays so.
+    fn renew(&self, identity: &mut Identity, here: &Where, site: &Site) {
+        let served = addresses(here);
+        if served == identity.addresses() || served.is_empty() {
+            return;
+        }
+        match identity.renew(&served) {
+            Ok(renewed) => {
+                let pages: Vec<String> = served.iter().map(|&address| place(address)).collect();
+                self.journal.note(&Event::CertificateRenewed {
+                    pages: pages.join(" "),
+                    certificate: renewed.fingerprint().to_owned(),
+                    key: renewed.key_fingerprint(),
+                });
+                site.set_fingerprint(renewed.fingerprint());
+                *identity = renewed;
+            }
+            Err(error) => self.journal.boot("web", format!("the old certificate stays: {error}")),
         }
     }
 }

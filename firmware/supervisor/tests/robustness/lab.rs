@@ -188,6 +188,19 @@ impl Lab {
         read_until(&mut console, "n1> ")
     }
 
+    /// Types lines that configure, each once the one before is done.
+    pub fn type_in_all(&self, lines: &[&str]) {
+        let mut console = open_console(&self.path("console"));
+        wake(&mut console);
+        for line in lines {
+            console.write_all(format!("{line}\r").as_bytes()).expect("it takes a line");
+            read_until(&mut console, "\n");
+            let prompt = if line.starts_with("exit") { "n1> " } else { "n1# " };
+            let told = read_until(&mut console, prompt);
+            assert!(!told.contains("nothing was changed"), "{line}: {told}");
+        }
+    }
+
     /// The Ethernet address of one of the node's ports.
     pub fn mac(&self, port: &str) -> Mac {
         self.node.run(|| netio::Link::read(port).expect("the port is there").mac)

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a helper of a test fails the test")]
 
 mod bulk;
+mod capture;
 mod configuration;
 mod console;
 mod documents;
@@ -13,6 +14,7 @@ mod lab;
 mod links;
 mod namespace;
 mod own;
+mod page;
 mod pauses;
 mod ping;
 mod traffic;
