@@ -125,6 +125,19 @@ pub enum TokenMessage {
     },
 }
 
+/// How a group came to its owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// Nobody released it: the owner waits until every lease that may cover it has run out, and
+    /// probes.
+    #[default]
+    Claimed,
+    /// The previous owner released it: the new one opens at once.
+    Handed,
+    /// The owner had it before the view, and goes on as it was.
+    Kept,
+}
+
 /// Who owns a group of VIPs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -136,9 +149,8 @@ pub struct Entry {
     pub previous: NodeId,
     /// How new this is.
     pub generation: OwnershipGeneration,
-    /// The previous owner released it: the new one opens at once. Otherwise it waits until every
-    /// lease that may cover it has run out, and probes.
-    pub handed: bool,
+    /// How it came to its owner.
+    pub origin: Origin,
 }
 
 /// A planned move.

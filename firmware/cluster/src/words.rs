@@ -60,8 +60,9 @@ pub struct Orders {
     pub token: u64,
     /// Whether we hold the token, or pass it to somebody.
     pub holds: bool,
-    /// How many tokens passed here in all: a gate that closed opens only at a higher number.
-    pub permits: u64,
+    /// [`Report::closings`] as it was known when the last token passed here: a gate that closed
+    /// later stays closed.
+    pub permitted: u64,
     /// The suspicion time L by which our own leases are counted: the smallest we consented to.
     pub lease: Duration,
     /// The suspicion time L by which others are judged: the largest we consented to.
@@ -80,7 +81,7 @@ impl Orders {
             members: Vec::new(),
             token: 0,
             holds: false,
-            permits: 0,
+            permitted: 0,
             lease,
             patience: lease,
             muted: NodeSet::EMPTY,
@@ -98,6 +99,8 @@ pub struct Report {
     pub peers: Vec<Sight>,
     /// Every network we are attached to.
     pub gates: Vec<GateSight>,
+    /// How often any lease ended; the beginning, when there is none, counts as the first.
+    pub closings: u64,
     /// Whether we may accuse anybody: not after we were late ourselves.
     pub sober: bool,
     /// The suspicion time that the measured jitter asks for; not less than the profile's floor.
@@ -156,6 +159,8 @@ pub struct GateSight {
     pub network: NetworkId,
     /// Whether the lease holds.
     pub open: bool,
+    /// How often it ended.
+    pub closings: u32,
     /// How we are reached there.
     pub reach: Reach,
 }

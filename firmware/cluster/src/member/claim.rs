@@ -12,10 +12,13 @@
 //!
 //! *handed*: the token names us owner and the one before has released. *claimed*: it names us and
 //! nobody has released, so we wait until every lease that may cover the group has run out, and
-//! probe. *lost*: it names somebody else.
+//! probe. *kept*: a new view names us as the one before did; that is *claimed* for who had nothing,
+//! and nothing for everybody else. *lost*: it names somebody else. *doubt* leads from Serving back to
+//! Taking: our lease ended where a token does not prove that nobody has taken our place.
 
 use super::Cluster;
 use crate::placement::NOBODY;
+use crate::wire::Origin;
 use crate::{Event, NodeSet, Ownership, OwnershipGeneration, Role};
 use base::time::Duration;
 use base::{Instant, Mac, NodeId, VipId};
@@ -58,6 +61,10 @@ pub enum Input {
     Handed,
     /// The token names us, and somebody may still be serving.
     Claimed { not_before: Instant },
+    /// A new view names us because we had it, or should have had it, before.
+    Kept { not_before: Instant },
+    /// Our lease ended where a token does not prove that nobody has taken our place.
+    Doubt { not_before: Instant },
     /// The token names somebody else, or nobody.
     Lost { to: NodeId, until: Instant },
     /// It is to be moved here.
@@ -79,10 +86,17 @@ pub enum Input {
 /// Where an input leads.
 pub fn step(claim: Claim, input: Input) -> Claim {
     use Claim::{Expecting, Idle, Releasing, Serving, Taking};
-    use Input::{Claimed, Dropped, Expect, Forget, Handed, Lost, Over, Ready, Release, Settled};
+    use Input::{
+        Claimed, Doubt, Dropped, Expect, Forget, Handed, Kept, Lost, Over, Ready, Release, Settled,
+    };
     match (claim, input) {
         (_, Handed) => Serving,
-        (_, Claimed { not_before }) => Taking { not_before },
+        (_, Claimed { not_before }) | (Idle | Expecting { .. }, Kept { not_before }) => {
+            Taking { not_before }
+        }
+        (Taking { .. } | Serving | Releasing { .. }, Kept { .. }) => claim,
+        (Serving, Doubt { not_before }) => Taking { not_before },
+        (Idle | Expecting { .. } | Taking { .. } | Releasing { .. }, Doubt { .. }) => claim,
         (Serving | Releasing { .. }, Lost { to, until }) if to != NOBODY => {
             Releasing { to, settled: true, until }
         }
@@ -168,10 +182,12 @@ impl Cluster {
             self.locals[group].generation = entry.generation;
             self.locals[group].owner = entry.owner;
             self.locals[group].previous = entry.previous;
-            let input = match (entry.owner == self.own.id, entry.handed) {
-                (true, true) => Input::Handed,
-                (true, false) => Input::Claimed { not_before: self.fence },
-                (false, _) => Input::Lost { to: entry.owner, until },
+            let not_before = self.fence;
+            let input = match entry.origin {
+                _ if entry.owner != self.own.id => Input::Lost { to: entry.owner, until },
+                Origin::Handed => Input::Handed,
+                Origin::Claimed => Input::Claimed { not_before },
+                Origin::Kept => Input::Kept { not_before },
             };
             self.drive(group, input);
         }
@@ -238,14 +254,17 @@ impl Cluster {
     /// A question about a VIP left, or somebody answered one.
     pub(super) fn take_probe(&mut self, vip: VipId, answered: Option<Mac>) {
         let now = self.clock;
+        let group = self.groups.iter().position(|group| group.vips.contains(&vip));
+        // In a minority, silence proves something only where a witness shows that we are reached.
+        let heard = !self.careful || group.is_some_and(|group| self.open(self.own.id, group));
         let Some(silent) = self.silent.get_mut(vip.index()) else { return };
         match answered {
-            None => {
+            None if heard => {
                 silent.get_or_insert(now);
             }
+            None => *silent = None,
             Some(mac) => {
                 *silent = None;
-                let group = self.groups.iter().position(|group| group.vips.contains(&vip));
                 let taking = group.is_some_and(|group| {
                     matches!(self.locals[group].claim, Claim::Taking { not_before } if not_before <= now)
                 });
@@ -357,9 +376,11 @@ mod tests {
         let other = Expecting { from: b, settled: false };
         // A row is an input, a column the state it finds.
         #[rustfmt::skip]
-        let table: [(Input, [Claim; 7]); 12] = [
+        let table: [(Input, [Claim; 7]); 14] = [
             (Input::Handed, [Serving; 7]),
             (Input::Claimed { not_before: late }, [retaking; 7]),
+            (Input::Kept { not_before: late }, [retaking, retaking, retaking, taking, Serving, releasing, released]),
+            (Input::Doubt { not_before: late }, [Idle, expecting, expected, taking, retaking, releasing, released]),
             (Input::Lost { to: b, until: late }, [Idle, Idle, Idle, Idle, given, given, given]),
             (Input::Lost { to: NOBODY, until: late }, [Idle; 7]),
             (Input::Expect { from: a }, [expecting, expecting, expected, taking, Serving, expecting, expecting]),

@@ -10,7 +10,7 @@ mod sight;
 mod watch;
 
 use crate::placement::NOBODY;
-use crate::wire::{self, Entry, Routed, Standing, Token, Wish};
+use crate::wire::{self, Entry, Origin, Routed, Standing, Token, Wish};
 use crate::{
     Channel, NodeSet, Orders, OwnershipGeneration, Pace, Peer, Report, Settings, Transmit, ViewId,
 };
@@ -175,7 +175,10 @@ pub struct Cluster {
     possession: Possession,
     assembly: Option<Assembly>,
     seen: u64,
-    permits: u64,
+    /// The closings of leases that were known when the last token passed here.
+    permitted: u64,
+    /// By network: how often the lease there has ended, as we have considered it.
+    closings: BTreeMap<NetworkId, u32>,
     token_at: Instant,
 
     // The next view.
@@ -233,7 +236,8 @@ impl Cluster {
             possession: Possession::Elsewhere,
             assembly: None,
             seen: 0,
-            permits: 0,
+            permitted: 0,
+            closings: BTreeMap::new(),
             token_at: now,
             promise: Promise::NONE,
             consent: None,
@@ -266,7 +270,7 @@ impl Cluster {
         let own = self.own.id;
         let entry = |group: &Group| {
             let owner = if group.eligible.contains(own) { own } else { NOBODY };
-            Entry { owner, previous: NOBODY, generation, handed: true }
+            Entry { owner, previous: NOBODY, generation, origin: Origin::Handed }
         };
         let token = Token {
             view,
@@ -286,6 +290,7 @@ impl Cluster {
         };
         self.fence = self.clock;
         self.take(token);
+        self.permitted = u64::MAX;
     }
 
     /// Takes what the other machine sees. A newer report replaces an older one.
@@ -429,7 +434,7 @@ impl Cluster {
             members,
             token: self.seen,
             holds: self.holds(),
-            permits: self.permits,
+            permitted: self.permitted,
             lease,
             patience,
             muted: self.muted(),

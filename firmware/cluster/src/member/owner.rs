@@ -5,7 +5,7 @@ use super::claim::{Claim, Input};
 use super::ring::Possession;
 use super::sight::ids;
 use crate::placement::{self, Candidate, NOBODY, Place};
-use crate::wire::{Call, Entry, Wish};
+use crate::wire::{Call, Entry, Origin, Wish};
 use crate::{NodeSet, OwnershipGeneration};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -50,20 +50,26 @@ impl Cluster {
         let stayed: NodeSet =
             old.filter(|peer| call.members.contains(peer)).map(|peer| peer.id).collect();
         let generation = OwnershipGeneration { view: call.id, number: 1 };
+        let meets = call.members.iter().any(|peer| !stayed.contains(peer.id));
         let mut table = self.table.clone();
         for (group, entry) in table.iter_mut().enumerate() {
             if stayed.contains(entry.owner) {
                 if doubted.contains(entry.owner) {
-                    *entry = Entry { generation, handed: false, ..*entry };
+                    *entry = Entry { generation, origin: Origin::Claimed, ..*entry };
+                } else if meets {
+                    // Whoever comes may have seen a higher generation where it was.
+                    *entry = Entry { generation, origin: Origin::Kept, ..*entry };
                 }
                 continue;
             }
-            let before = entry.owner;
+            let previous = entry.owner;
             let served =
                 |bits: &Vec<u8>| bits.get(group / 8).is_some_and(|b| b >> (group % 8) & 1 == 1);
             let keeper = owned.iter().find(|(id, bits)| !stayed.contains(**id) && served(bits));
-            let owner = keeper.map_or(NOBODY, |(id, _)| *id);
-            *entry = Entry { owner, previous: before, generation, handed: keeper.is_some() };
+            *entry = match keeper {
+                Some((&owner, _)) => Entry { owner, previous, generation, origin: Origin::Kept },
+                None => Entry { owner: NOBODY, previous, generation, origin: Origin::Claimed },
+            };
         }
         let owners: Vec<NodeId> = table.iter().map(|entry| entry.owner).collect();
         for (group, owner) in self.adopters(&owners, members) {
@@ -121,9 +127,10 @@ impl Cluster {
                 Some(wish)
             }
             Claim::Releasing { to, settled: true, .. } if to == wish.to => {
-                let generation = self.locals[group].generation;
+                let generation = self.next_generation()?;
                 let previous = self.own.id;
-                self.name(group, Entry { owner: to, previous, generation, handed: true });
+                let origin = Origin::Handed;
+                self.name(group, Entry { owner: to, previous, generation, origin });
                 None
             }
             Claim::Releasing { settled: false, .. } => Some(wish),
@@ -150,7 +157,7 @@ impl Cluster {
         for (group, owner) in self.adoption(members) {
             let Some(generation) = self.next_generation() else { return };
             let previous = self.table[group].previous;
-            self.name(group, Entry { owner, previous, generation, handed: false });
+            self.name(group, Entry { owner, previous, generation, origin: Origin::Claimed });
         }
         let Possession::Holding { token, .. } = &self.possession else { return };
         let wished: Vec<u16> = token.wishes.iter().map(|wish| wish.group).collect();
@@ -160,13 +167,13 @@ impl Cluster {
                 continue;
             }
             // What we released and nobody took, nobody else has served since.
-            let handed = match self.locals[group].claim {
-                Claim::Releasing { .. } => true,
-                Claim::Idle | Claim::Expecting { .. } => false,
+            let origin = match self.locals[group].claim {
+                Claim::Releasing { .. } => Origin::Handed,
+                Claim::Idle | Claim::Expecting { .. } => Origin::Claimed,
                 Claim::Taking { .. } | Claim::Serving => continue,
             };
             let Some(generation) = self.next_generation() else { return };
-            self.name(group, Entry { generation, handed, ..entry });
+            self.name(group, Entry { generation, origin, ..entry });
         }
     }
 

@@ -138,7 +138,7 @@ impl Cluster {
     pub(super) fn take(&mut self, mut token: Token) {
         let now = self.clock;
         self.seen = token.seq;
-        self.permits += 1;
+        self.permitted = self.report.as_ref().map_or(0, |report| report.closings);
         self.token_at = now;
         self.lease = Duration::from_micros(token.lease.into());
         self.patience = Duration::from_micros(token.patience.into());
@@ -213,7 +213,7 @@ impl Cluster {
         *again = now + (interval / 4) * (*tries).min(4);
         let insist = *tries > 1;
         let (to, seq, view) = (to.id, token.seq, token.view);
-        let table = (lacks || insist || seq - token.changed <= recent).then(|| self.table.clone());
+        let table = (lacks || seq - token.changed <= recent).then(|| self.table.clone());
         let token = Token { table, ..token.clone() };
         let Ok(bytes) = postcard::to_allocvec(&token) else { return };
         let count = u8::try_from(bytes.len().div_ceil(PART_OCTETS)).unwrap_or(u8::MAX);

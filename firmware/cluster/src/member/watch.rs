@@ -1,7 +1,7 @@
 //! Who belongs to the view, and when to say so.
 
 use super::call::MISSED;
-use super::claim::Claim;
+use super::claim::{Claim, Input};
 use super::ring::Possession;
 use super::sight::ids;
 use super::{Cluster, Reply, Request};
@@ -20,6 +20,7 @@ impl Cluster {
         if self.others_went_on() {
             self.drop_out();
         }
+        self.doubt_closed();
         let condemned = self.condemned();
         if condemned != self.condemned {
             self.condemned = condemned;
@@ -39,6 +40,27 @@ impl Cluster {
         let taking = self.locals.iter().any(|local| matches!(local.claim, Claim::Taking { .. }));
         if missing || taking {
             self.begin_probing();
+        }
+    }
+
+    /// In a view of the minority a token proves nothing: what we could not serve for a moment,
+    /// others may have taken. It is claimed anew.
+    fn doubt_closed(&mut self) {
+        let gates = self.report.iter().flat_map(|report| &report.gates);
+        let fell = |gate: &&crate::GateSight| {
+            self.closings.get(&gate.network).is_none_or(|known| *known != gate.closings)
+        };
+        let fell: Vec<_> = gates.filter(fell).map(|gate| (gate.network, gate.closings)).collect();
+        for (network, closings) in fell {
+            self.closings.insert(network, closings);
+            for group in 0..self.groups.len() {
+                if self.careful && self.groups[group].networks.contains(&network) {
+                    self.drive(group, Input::Doubt { not_before: self.clock });
+                    for vip in &self.groups[group].vips {
+                        self.silent[vip.index()] = None;
+                    }
+                }
+            }
         }
     }
 

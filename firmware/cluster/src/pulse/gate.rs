@@ -1,11 +1,11 @@
 //! The lease of one network.
 //!
 //! ```text
-//!             a token passed, the lease would hold, carrier
-//!   Closed ───────────────────────────────────────────────► Open { until }
-//!     ▲                                                        │
-//!     └────────────────────────────────────────────────────────┘
-//!        until is past · no carrier · barred · others are reached there and we are not
+//!      a token passed after this closing was known, the lease would hold, nothing forbids it
+//!   Closed ───────────────────────────────────────────────────────────────────► Open { until }
+//!     ▲                                                                            │
+//!     └────────────────────────────────────────────────────────────────────────────┘
+//!         until is past · no carrier · barred · others are reached there and we are not
 //! ```
 //!
 //! A gate that closed stays closed until a token has passed after that, even if an echo comes late
@@ -16,10 +16,10 @@ use base::{Instant, NetworkId};
 /// Whether we may serve on a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// No; and not before a token passes whose number is higher than this.
+    /// No; and not before a token passes at a node that knows of this closing.
     Closed {
-        /// Tokens that had passed when it closed.
-        permits: u64,
+        /// Which closing it was, counted over all networks.
+        number: u64,
     },
     /// Strictly before this.
     Open {
@@ -34,21 +34,23 @@ pub struct Input {
     pub now: Instant,
     /// The end of the lease that echoes, peers and witnesses grant; in the past: none.
     pub granted: Instant,
-    /// Tokens that passed.
-    pub permits: u64,
+    /// The closings that were known when the last token passed.
+    pub permitted: u64,
+    /// The number of the next closing.
+    pub next: u64,
     /// Nothing forbids to serve here: carrier, reach, no view that excludes us.
     pub allowed: bool,
 }
 
 /// Where an input leads.
 pub fn step(state: State, input: Input) -> State {
-    let Input { now, granted, permits, allowed } = input;
+    let Input { now, granted, permitted, next, allowed } = input;
     match state {
         State::Open { until } if until <= now || granted <= now || !allowed => {
-            State::Closed { permits }
+            State::Closed { number: next }
         }
         State::Open { .. } => State::Open { until: granted },
-        State::Closed { permits: before } if allowed && granted > now && permits > before => {
+        State::Closed { number } if allowed && granted > now && permitted >= number => {
             State::Open { until: granted }
         }
         State::Closed { .. } => state,
@@ -60,6 +62,8 @@ pub fn step(state: State, input: Input) -> State {
 pub struct Gate {
     pub network: NetworkId,
     pub state: State,
+    /// How often it closed; at first it is closed.
+    pub closings: u32,
     pub carrier: bool,
     /// When the witnesses there were asked last, and when they were asked what they answered.
     pub asked_at: Instant,
@@ -70,7 +74,8 @@ impl Gate {
     pub const fn new(network: NetworkId) -> Self {
         Self {
             network,
-            state: State::Closed { permits: 0 },
+            state: State::Closed { number: 1 },
+            closings: 1,
             carrier: true,
             asked_at: Instant::ZERO,
             answered_at: None,
@@ -97,26 +102,27 @@ mod tests {
     #[test]
     fn every_input_in_every_state_leads_where_the_drawing_says() {
         let at = Instant::from_millis;
-        let closed = |permits| State::Closed { permits };
+        let closed = |number| State::Closed { number };
         let open = |until| State::Open { until: at(until) };
         let now = at(100);
-        // State, granted until, tokens passed, allowed, next state.
+        // State, granted until, closings permitted, allowed, next state; the next closing is 7.
         let table = [
+            (closed(3), 150, 3, true, open(150)),
             (closed(3), 150, 4, true, open(150)),
-            (closed(3), 150, 3, true, closed(3)),
-            (closed(3), 150, 4, false, closed(3)),
-            (closed(3), 100, 4, true, closed(3)),
-            (closed(3), 50, 4, false, closed(3)),
-            (open(120), 150, 4, true, open(150)),
-            (open(120), 110, 4, true, open(110)),
-            (open(120), 100, 4, true, closed(4)),
-            (open(120), 150, 4, false, closed(4)),
+            (closed(3), 150, 2, true, closed(3)),
+            (closed(3), 150, 3, false, closed(3)),
+            (closed(3), 100, 3, true, closed(3)),
+            (closed(3), 50, 3, false, closed(3)),
+            (open(120), 150, 3, true, open(150)),
+            (open(120), 110, 3, true, open(110)),
+            (open(120), 100, 3, true, closed(7)),
+            (open(120), 150, 3, false, closed(7)),
             // It ran out before we looked: what was granted meanwhile comes too late.
-            (open(100), 150, 4, true, closed(4)),
-            (open(100), 50, 4, false, closed(4)),
+            (open(100), 150, 3, true, closed(7)),
+            (open(100), 50, 3, false, closed(7)),
         ];
-        for (state, granted, permits, allowed, next) in table {
-            let input = Input { now, granted: at(granted), permits, allowed };
+        for (state, granted, permitted, allowed, next) in table {
+            let input = Input { now, granted: at(granted), permitted, next: 7, allowed };
             assert_eq!(step(state, input), next, "{state:?} {input:?}");
         }
     }

@@ -41,6 +41,8 @@ pub struct Pulse {
     peers: Vec<Watched>,
     gates: Vec<Gate>,
     leases: Vec<Lease>,
+    /// How often any of them ended; at first they are all ended by the first.
+    closings: u64,
     orders: Orders,
     sent: Sent,
     next_beat: Instant,
@@ -80,6 +82,7 @@ impl Pulse {
                 .iter()
                 .map(|&network| Lease { network, until: Instant::ZERO })
                 .collect(),
+            closings: 1,
             orders: Orders::outside(pace.floor),
             sent: Sent::new(),
             next_beat: now + Duration::from_nanos(offset),
@@ -239,11 +242,13 @@ impl Pulse {
         let gates = self.gates.iter().map(|gate| GateSight {
             network: gate.network,
             open: gate.open(),
+            closings: gate.closings,
             reach: self.reach(gate, self.progress_at),
         });
         let gates = gates.collect();
         let sober = self.late_at.is_none();
-        Some(Report { obeyed: self.orders.revision, peers, gates, sober, wanted })
+        let (obeyed, closings) = (self.orders.revision, self.closings);
+        Some(Report { obeyed, peers, gates, closings, sober, wanted })
     }
 
     /// Until when this node may serve, for each network it is attached to.
@@ -317,13 +322,19 @@ impl Pulse {
             let input = gate::Input {
                 now,
                 granted: self.granted(gate, now),
-                permits: self.orders.permits,
+                permitted: self.orders.permitted,
+                next: self.closings + 1,
                 allowed: self.allowed(gate, now),
             };
             let was_open = gate.open();
             let state = gate::step(gate.state, input);
-            self.gates[index].state = state;
-            self.report_due |= was_open != self.gates[index].open();
+            let gate = &mut self.gates[index];
+            gate.state = state;
+            self.report_due |= was_open != gate.open();
+            if was_open && !gate.open() {
+                gate.closings += 1;
+                self.closings += 1;
+            }
             self.leases[index].until = match state {
                 State::Closed { .. } => Instant::ZERO,
                 State::Open { until } => until,
