@@ -59,7 +59,11 @@ async function fetchDocument() {
 }
 
 function put(value) {
-  if (text.value !== value) text.value = value;
+  if (text.value !== value) {
+    text.value = value;
+    text.setSelectionRange(0, 0);
+    text.scrollTop = 0;
+  }
   number();
   mark([]);
 }
