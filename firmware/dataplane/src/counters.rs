@@ -122,6 +122,21 @@ impl Counters {
         }
     }
 
+    /// Takes over another forwarder's counters, without allocating. Services and servers beyond
+    /// either's size are left out.
+    pub fn copy(&mut self, other: &Self) {
+        for ((_, own), (_, value)) in self.plain_mut().into_iter().zip(other.plain()) {
+            *own = value;
+        }
+        self.drops = other.drops;
+        for (own, other) in
+            [(&mut self.services, &other.services), (&mut self.servers, &other.servers)]
+        {
+            let both = own.len().min(other.len());
+            own[..both].copy_from_slice(&other[..both]);
+        }
+    }
+
     /// Sets everything to zero.
     pub fn clear(&mut self) {
         for (_, value) in self.plain_mut() {
@@ -263,6 +278,11 @@ mod tests {
         assert_eq!(sum.services[1].bytes_in, 200);
         assert_eq!(sum.servers[0].active, 2);
         assert_eq!(sum.drops[DropReason::NoFlow.index()], 2);
+        sum.copy(&one);
+        for ((name, one), (same, copy)) in one.named().zip(sum.named()) {
+            assert_eq!((name, one), (same, copy));
+        }
+        assert_eq!((sum.services[1].bytes_in, sum.servers[0].active), (100, 1));
         sum.clear();
         assert!(sum.named().chain(sum.named_drops()).all(|(_, value)| value == 0));
         assert_eq!(sum.servers[0], Traffic::default());

@@ -23,7 +23,7 @@ pub mod verdict;
 mod waiting;
 
 pub use counters::Counters;
-pub use forwarder::{Capacity, Forwarder};
+pub use forwarder::{Capacity, Forwarder, Pressure};
 pub use output::{Output, Source, Transmit};
 pub use tables::Tables;
 pub use verdict::{DropReason, Event, HeldId, OwnTarget, Verdict};

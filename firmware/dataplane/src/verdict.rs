@@ -125,6 +125,8 @@ drop_reasons! {
     FragmentTimeout = "fragment_timeout",
     /// An answer was due but the rate limit of answers is reached.
     RateLimited = "rate_limited",
+    /// The worker is behind, and no flow record knows the packet (see [`crate::Pressure`]).
+    Shed = "shed",
     /// No room for the frames of this burst.
     OutputFull = "output_full",
 }

@@ -20,6 +20,14 @@ pub fn cores() -> Result<Vec<usize>, Errno> {
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect())
 }
 
+/// Whether the calling thread may run on one core only.
+pub fn is_on_one_core() -> bool {
+    let of = |set: CpuSet| {
+        (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).count()
+    };
+    sched_getaffinity(SELF).is_ok_and(|set| of(set) == 1)
+}
+
 /// Keeps the calling thread on one core.
 ///
 /// # Errors

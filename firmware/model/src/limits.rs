@@ -143,6 +143,9 @@ pub const EXPIRY_IDLE_STEP: Duration = Duration::from_millis(100);
 /// Time of a whole round through all flow records: how much later than its idle time the record
 /// of a silent flow is freed. (A packet that comes meanwhile finds it expired all the same.)
 pub const EXPIRY_ROUND: Duration = Duration::from_secs(4);
+/// Packets of unknown flows in one burst that pass while the worker is behind: an eighth, so that
+/// those of known flows come first, and a box that has forgotten all flows learns them again.
+pub const NEWCOMERS_UNDER_PRESSURE: usize = BURST / 8;
 /// Frames that one burst can send: as many as came in, and the pieces and answers besides.
 pub const OUTPUT_FRAMES: usize = 512;
 /// Octets of frames that a burst can generate: a 64 KiB segment in pieces, several times.

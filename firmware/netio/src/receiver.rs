@@ -39,6 +39,7 @@ pub struct Receiver {
     large: Box<[Box<[u8]>]>,
     kept: ArrayVec<Kept, BURST>,
     statistics: Statistics,
+    behind: bool,
 }
 
 /// A frame of the current batch.
@@ -58,7 +59,7 @@ impl Receiver {
     pub(crate) fn new(socket: PacketSocket, ring: Ring, vlan: Option<u16>, large: u16) -> Self {
         let large = (0..large).map(|_| vec![0; LARGE].into_boxed_slice()).collect();
         let (kept, statistics) = (ArrayVec::new(), Statistics::default());
-        Self { socket, ring, vlan, large, kept, statistics }
+        Self { socket, ring, vlan, large, kept, statistics, behind: false }
     }
 
     /// The frames that wait, in the order of their arrival: up to `max` and up to [`BURST`], and
@@ -90,6 +91,13 @@ impl Receiver {
             slot += 1;
         }
         Batch { receiver: self }
+    }
+
+    /// Whether the worker is behind: more than half of the ring has filled up, and not all but an
+    /// eighth of it is empty again.
+    pub fn is_behind(&mut self) -> bool {
+        self.behind = self.ring.is_filled_beyond(if self.behind { 1 } else { 4 });
+        self.behind
     }
 
     /// Becomes readable when frames wait ([`crate::wait`]).

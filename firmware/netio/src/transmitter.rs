@@ -1,9 +1,15 @@
-//! Sending: a burst in one system call, straight from the memory where the frames lie.
+//! Sending: a burst in one system call, or in a few where frames go different ways, in order.
+//!
+//! ```text
+//!   small ------------------> copied into a ring --+
+//!   larger ----- straight from where they lie -----+--> the driver
+//!   to be cut into segments --> the kernel's queue +
+//! ```
 //!
 //! A frame goes past the queueing disciplines to the driver; only one that is to be cut into
-//! segments takes the kernel's way, which cuts it where the driver cannot. What can go wrong is
-//! counted, not raised: the peer retransmits, and the link's state is told elsewhere
-//! ([`crate::LinkMonitor`]).
+//! segments takes the kernel's way, which cuts it where the driver cannot. What the ring does not
+//! take goes the second way, which says why it cannot. What can go wrong is counted, not raised:
+//! the peer retransmits, and the link's state is told elsewhere ([`crate::LinkMonitor`]).
 
 use std::io;
 use std::os::fd::AsFd;
@@ -16,6 +22,7 @@ use crate::BURST;
 use crate::OpenError;
 use crate::filter::VLAN_PROTOCOL;
 use crate::port::{check_vlan, index, refused};
+use crate::sys::outbox::Outbox;
 use crate::sys::socket::PacketSocket;
 use crate::sys::transmit::Messages;
 
@@ -23,6 +30,10 @@ use crate::sys::transmit::Messages;
 const RETRIES: u32 = 64;
 /// Octets of frames that may be on their way inside the kernel.
 const SEND_BUFFER: i32 = 8 << 20;
+/// Octets of a small frame: acknowledgements, requests, names. Below every MTU in use, because the
+/// ring does not hold a frame against it.
+const SMALL: usize = 512;
+const _: () = assert!(virtio::HEADER_LENGTH + TAG as usize + SMALL <= Outbox::ROOM);
 /// The two addresses at the start of a frame; a tag comes behind them.
 const ADDRESSES: usize = 12;
 /// Octets of a tag.
@@ -50,6 +61,8 @@ pub struct Sent {
 /// Sends frames through one port.
 #[derive(Debug)]
 pub struct Transmitter {
+    /// Small frames to the driver.
+    outbox: Outbox,
     /// Straight to the driver.
     direct: PacketSocket,
     /// By the kernel's queue, which cuts segments for a driver that cannot: on the direct way such
@@ -68,15 +81,19 @@ impl Transmitter {
     }
 
     pub(crate) fn bound(name: &str, index: u32, vlan: Option<u16>) -> Result<Self, OpenError> {
-        let direct = socket(name, index)?;
-        direct
-            .set_packet_option(libc::PACKET_QDISC_BYPASS, 1)
-            .map_err(refused(name, "going past the queueing discipline"))?;
+        let direct = || {
+            let socket = socket(name, index)?;
+            let bypass = socket.set_packet_option(libc::PACKET_QDISC_BYPASS, 1);
+            bypass.map_err(refused(name, "going past the queueing discipline"))?;
+            Ok(socket)
+        };
+        let outbox = Outbox::new(direct()?).map_err(refused(name, "making the send ring"))?;
+        let direct = direct()?;
         let queued = socket(name, index)?;
         let [high, low] = VLAN_PROTOCOL.to_be_bytes();
         let tag = vlan.map(u16::to_be_bytes).map(|[a, b]| [high, low, a, b]);
         let headers = Box::new([[0; virtio::HEADER_LENGTH]; BURST]);
-        Ok(Self { direct, queued, tag, messages: Messages::new(), headers })
+        Ok(Self { outbox, direct, queued, tag, messages: Messages::new(), headers })
     }
 
     /// Sends frames in order, without their tag (the port's own is put in). Never blocks; a full
@@ -85,7 +102,16 @@ impl Transmitter {
         let mut outcome = Sent::default();
         let mut retries = RETRIES;
         let mut rest = frames;
+        // Whether the ring may take what is next: not what it has just refused.
+        let mut ring = true;
         while !rest.is_empty() {
+            let taken = if ring { self.send_small(rest) } else { 0 };
+            outcome.sent += u32::try_from(taken).unwrap_or(u32::MAX);
+            rest = rest.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            ring = true;
             match self.offer(rest) {
                 Ok(count) => {
                     outcome.sent += u32::try_from(count).unwrap_or(u32::MAX);
@@ -93,12 +119,32 @@ impl Transmitter {
                 }
                 Err(libc::ENOBUFS | libc::EAGAIN | libc::EINTR) if retries > 0 => {
                     retries -= 1;
+                    ring = false;
                     std::hint::spin_loop();
                 }
                 Err(errno) => rest = outcome.count(errno, rest),
             }
         }
         outcome
+    }
+
+    /// Sends the small frames that come first through the ring. How many it took.
+    fn send_small(&mut self, frames: &[(&[u8], Offload)]) -> usize {
+        let mut count = 0;
+        for (frame, offload) in frames {
+            if frame.len() > SMALL || frame.len() < ETHERNET_LENGTH || offload.gso != Gso::None {
+                break;
+            }
+            let mut offload = self.tag.map_or(*offload, |_| moved(offload));
+            let (addresses, rest) = frame.split_at(ADDRESSES);
+            let tag = self.tag.as_ref().map_or(&[][..], |tag| tag);
+            offload.header_length = u16::try_from(frame.len() + tag.len()).unwrap_or(u16::MAX);
+            if !self.outbox.put(&[&virtio::encode(&offload), addresses, tag, rest]) {
+                break;
+            }
+            count += 1;
+        }
+        count - self.outbox.flush()
     }
 
     /// One system call for the frames that go the way of the first. An error is about that one.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use base::{Frame, Instant, Offload, PortId};
 use dataplane::output::Own;
-use dataplane::{Forwarder, Output, OwnTarget, Source, Tables};
+use dataplane::{Forwarder, Output, OwnTarget, Pressure, Source, Tables};
 use model::limits::{BURST, OUTPUT_FRAMES, PORTS};
 use model::status::{Counter, Direction, Flows};
 use netio::Sent;
@@ -26,6 +26,10 @@ use crate::wiring::{Door, Measurements, PACKET_OCTETS, Packet, PortChange, Retir
 /// Without frames the worker looks around this often: the proof that it makes progress.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// How often to ask whether the worker is still pinned to a core: an administrator may do that to a
+/// running one.
+const PINNED: Duration = Duration::from_secs(1);
+
 /// One worker.
 pub struct Worker {
     ends: WorkerEnds,
@@ -36,8 +40,11 @@ pub struct Worker {
     /// A capture that is under way.
     tap: Option<Box<Tap>>,
     out: Box<Output>,
-    /// How long to look for frames before going to sleep.
+    /// How long to look for frames before going to sleep, while the core is the worker's own.
     spin: Duration,
+    pinned: bool,
+    /// When that was last looked at.
+    pinned_at: Instant,
 }
 
 impl Worker {
@@ -52,6 +59,8 @@ impl Worker {
             tap: None,
             out: Box::default(),
             spin,
+            pinned: false,
+            pinned_at: Instant::ZERO,
         }
     }
 
@@ -74,8 +83,9 @@ impl Worker {
                 continue;
             }
             let since = *idle_since.get_or_insert(now);
-            if now.since(since) < self.spin {
-                std::hint::spin_loop();
+            if self.pinned && now.since(since) < self.spin {
+                // The kernel's own thread for what arrives may have to run on this core.
+                std::thread::yield_now();
                 continue;
             }
             self.sleep(now);
@@ -87,6 +97,7 @@ impl Worker {
         // The door leaves its place while its frames are in hand: they may go out by any port.
         let Some(mut door) = self.doors[port].take() else { return false };
         let (receiver, transmitter) = &mut *door;
+        let behind = receiver.is_behind();
         let mut batch = receiver.batch(BURST);
         let busy = !batch.is_empty();
         if busy {
@@ -104,6 +115,7 @@ impl Worker {
                 );
             }
             self.out.clear();
+            self.forwarder.set_pressure(if behind { Pressure::High } else { Pressure::None });
             self.forwarder.burst(now, &self.tables, id, &mut frames, &mut self.out);
             self.hand_over(&mut frames);
             for to in ports_of(&self.out) {
@@ -232,8 +244,7 @@ impl Worker {
         let Some(measured) = place.as_mut() else { return };
         measured.at = now;
         measured.generation = self.tables.generation;
-        measured.counters.clear();
-        measured.counters.add(self.forwarder.counters());
+        measured.counters.copy(self.forwarder.counters());
         measure_flows(&self.forwarder, &mut measured.flows);
         for (port, into) in measured.ports.iter_mut().enumerate().take(PORTS) {
             if let Some(door) = self.doors[port].as_mut() {
@@ -253,6 +264,9 @@ impl Worker {
         fds.push(self.ends.shared.wake.fd());
         fds.extend(self.doors.iter().flatten().map(|door| door.0.fd()));
         let ready = netio::wait(&fds, Some(deadline.min(IDLE)));
+        if now.since(self.pinned_at) >= PINNED {
+            (self.pinned, self.pinned_at) = (init::thread::is_on_one_core(), now);
+        }
         if ready.readable & 1 != 0 {
             self.ends.shared.wake.drain();
         }

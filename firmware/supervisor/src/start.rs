@@ -47,7 +47,7 @@ pub enum Place {
 
 /// Control's real-time priority.
 const CONTROL_PRIORITY: u8 = 20;
-/// How long a worker that has its core to itself looks for frames before it sleeps.
+/// How long a worker that is pinned to a core looks for frames before it sleeps.
 const SPIN: Duration = Duration::from_micros(50);
 /// Operators' questions that may wait.
 const QUESTIONS: usize = 64;
@@ -162,11 +162,12 @@ impl Crew {
     /// On a box the first core takes interrupts and everything else, the others one worker each;
     /// a single core takes all. In the lab the cores belong to clients and servers as well.
     fn of(place: Place, cores: &[usize]) -> Self {
+        let spin = if cores.len() < 2 { Duration::ZERO } else { SPIN };
         if place == Place::Lab || cores.len() < 2 {
-            return Self { workers: 1, cores: Vec::new(), spin: Duration::ZERO };
+            return Self { workers: 1, cores: Vec::new(), spin };
         }
         let cores = cores[1..].to_vec();
-        Self { workers: cores.len().min(limits::WORKERS), cores, spin: SPIN }
+        Self { workers: cores.len().min(limits::WORKERS), cores, spin }
     }
 
     /// Starts the workers.

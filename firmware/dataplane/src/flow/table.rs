@@ -186,8 +186,8 @@ impl FlowTable {
 
     /// Notes that the flow is alive.
     #[inline]
-    pub fn touch(&mut self, slot: u32, now: Instant) {
-        self.records[slot as usize].touched = Ticks::at(now);
+    pub fn touch(&mut self, slot: u32, now: Ticks) {
+        self.records[slot as usize].touched = now;
     }
 
     /// Puts a new flow in. Nothing is in the table under its request key.
@@ -208,7 +208,7 @@ impl FlowTable {
         };
         self.changes = self.changes.wrapping_add(1);
         self.records[slot as usize] = record;
-        self.touch(slot, now);
+        self.touch(slot, Ticks::at(now));
         self.link(slot, record.state.class());
         let request = record.request_key();
         self.enter(self.hash(&request), slot, Direction::Request);

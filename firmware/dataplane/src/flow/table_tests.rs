@@ -169,7 +169,7 @@ fn a_silent_flow_ends_after_the_time_of_its_state_and_a_touched_one_does_not() {
     };
     assert_eq!(ended_at(&mut table, 60), 0);
     assert_eq!(ended_at(&mut table, 61), 1, "the half-open one");
-    table.touch(touched, NOW + Duration::from_secs(90));
+    table.touch(touched, Ticks::at(NOW + Duration::from_secs(90)));
     assert_eq!(ended_at(&mut table, 101), 1, "the established one that stayed silent");
     assert_eq!(ended_at(&mut table, 191), 1, "at last the touched one");
     assert!(table.is_empty());

@@ -7,7 +7,7 @@ use packet::rewrite::{Endpoint, Translation};
 
 use super::classify::is_link_local;
 use super::{Forwarder, Pass, Path};
-use crate::flow::{Direction, Effect, Inserted, Record, State, track};
+use crate::flow::{Direction, Effect, Inserted, Record, State, Ticks, track};
 use crate::tables::{ReplyMatch, Server, Tables};
 use crate::verdict::{DropReason, Verdict};
 
@@ -44,9 +44,11 @@ impl Forwarder {
         if let Some(owner) = self.served_elsewhere(pass, service, headers.source, true) {
             return self.hand_over(pass, bytes, offload, headers, ip, owner);
         }
-        let expired = pass.tables.service(service).is_some_and(|service| {
-            record.is_expired(crate::flow::Ticks::at(pass.now), service.idle)
-        });
+        let now = Ticks::at(pass.now);
+        let expired = pass
+            .tables
+            .service(service)
+            .is_some_and(|service| record.is_expired(now, service.idle));
         if expired {
             self.counters.flows_expired += 1;
             self.end(pass.tables, slot);
@@ -58,7 +60,7 @@ impl Forwarder {
             Transport::Icmp(_) | Transport::LaterFragment | Transport::Other => Effect::Ignore,
         };
         match effect {
-            Effect::Refresh => self.flows.touch(slot, pass.now),
+            Effect::Refresh => self.flows.touch(slot, now),
             Effect::Ignore => {}
             Effect::Replace => {
                 self.end(pass.tables, slot);

@@ -85,7 +85,16 @@ impl Forwarder {
         if let Some(Role::Broadcast) = pass.tables.role(pass.port, ip.destination) {
             return Verdict::Drop(DropReason::GroupDestination);
         }
-        match pass.tables.addresses.get(ANYWHERE, ip.destination) {
+        let role = pass.tables.addresses.get(ANYWHERE, ip.destination);
+        if ip.flow_key().is_some() && role != Some(Role::Primary) {
+            let Some(left) = self.newcomers.checked_sub(1) else {
+                let verdict = Verdict::Drop(DropReason::Shed);
+                self.note_refused_fragment(pass, ip, verdict);
+                return verdict;
+            };
+            self.newcomers = left;
+        }
+        match role {
             Some(Role::Primary) => self.primary_address(pass, bytes, offload, headers, ip),
             Some(Role::Virtual(vip)) => {
                 match self.elsewhere_served(pass, vip, headers.source, false) {

@@ -43,6 +43,20 @@ pub struct Capacity {
     pub servers: usize,
 }
 
+/// Whether the worker keeps up with what arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pressure {
+    /// It does.
+    #[default]
+    None,
+    /// Frames pile up, and soon some will be lost, whosever they are. Until that is over the time
+    /// goes to the connections that are there: of the TCP and UDP packets that no flow record knows
+    /// only the first [`limits::NEWCOMERS_UNDER_PRESSURE`] of a burst pass, so that a box that has
+    /// just forgotten everything still gets on. Packets for the node's own addresses, ARP, NDP,
+    /// errors about flows and later fragments are not held back.
+    High,
+}
+
 /// One worker's forwarding state.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -55,12 +69,14 @@ pub struct Forwarder {
     limits: Box<[Limits]>,
     /// By network: until when this node may serve virtual addresses there.
     leases: [Instant; NETWORKS],
+    pressure: Pressure,
+    /// Packets of unknown flows that may still pass in this burst.
+    newcomers: usize,
     /// The table generation that waiting frames were last held against.
     generation: u32,
     expired_at: Instant,
     /// A first fragment came since waiting ones were looked at.
     first_fragment_seen: bool,
-    parsed: Box<ArrayVec<Parsed, BURST>>,
     /// [`FlowTable::changes`] when the burst in hand was looked up.
     found_at: u32,
     scratch: Box<[u8]>,
@@ -167,10 +183,11 @@ impl Forwarder {
             counters: Counters::new(capacity.services, capacity.servers),
             leases: [Instant::FAR; NETWORKS],
             limits: (0..PORTS).map(|_| Limits::default()).collect(),
+            pressure: Pressure::default(),
+            newcomers: 0,
             generation: 0,
             expired_at: Instant::ZERO,
             first_fragment_seen: false,
-            parsed: Box::default(),
             found_at: 0,
             scratch: vec![0; SCRATCH_OCTETS].into_boxed_slice(),
         }
@@ -180,6 +197,11 @@ impl Forwarder {
     /// alone serves for ever, and so does one that was told nothing.
     pub const fn set_leases(&mut self, leases: [Instant; NETWORKS]) {
         self.leases = leases;
+    }
+
+    /// From now on the worker is under this pressure.
+    pub const fn set_pressure(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
     }
 
     /// Handles up to [`BURST`] frames that `port` received. `out` must be cleared; what is to be
@@ -202,13 +224,13 @@ impl Forwarder {
             }
             return;
         };
-        self.parse(tables, frames);
-        for (index, frame) in frames.iter_mut().enumerate() {
-            let parsed = self.parsed[index];
+        let mut parsed = ArrayVec::new();
+        self.parse(tables, frames, &mut parsed);
+        for ((index, frame), parsed) in frames.iter_mut().enumerate().zip(&parsed) {
             #[expect(clippy::cast_possible_truncation, reason = "below BURST")]
             let origin = Origin::Received(index as u16);
             let mut pass = Pass { now, tables, id: port, port: info, origin, out };
-            let verdict = self.handle(&mut pass, frame.bytes, &mut frame.offload, &parsed);
+            let verdict = self.handle(&mut pass, frame.bytes, &mut frame.offload, parsed);
             self.finish(out, verdict);
         }
         if self.first_fragment_seen || self.fragments.is_due(now) {
@@ -234,8 +256,12 @@ impl Forwarder {
 
     /// Parses the whole burst and looks its flows up, in passes: each asks for the memory that the
     /// next one will touch, so that the waits for it overlap.
-    fn parse(&mut self, tables: &Tables, frames: &[Frame<'_>]) {
-        self.parsed.clear();
+    fn parse(
+        &mut self,
+        tables: &Tables,
+        frames: &[Frame<'_>],
+        burst: &mut ArrayVec<Parsed, BURST>,
+    ) {
         for frame in frames.iter().take(AHEAD) {
             prefetch_frame(frame);
         }
@@ -247,15 +273,15 @@ impl Forwarder {
             if let Some(hash) = parsed.hash {
                 self.flows.prefetch_index(hash);
             }
-            self.parsed.push(parsed);
+            burst.push(parsed);
         }
-        for parsed in self.parsed.iter() {
+        for parsed in burst.iter() {
             if let Some(hash) = parsed.hash {
                 self.flows.prefetch_record(hash);
             }
         }
         self.found_at = self.flows.changes();
-        for parsed in self.parsed.iter_mut() {
+        for parsed in burst.iter_mut() {
             parsed.find(&self.flows, tables);
             if let Some((slot, _)) = parsed.found {
                 let record = self.flows.record(slot);

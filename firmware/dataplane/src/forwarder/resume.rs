@@ -3,11 +3,13 @@
 use base::{Frame, Instant, Mac, Offload};
 use core::time::Duration;
 
-use model::limits::{EXPIRY_IDLE_STEP, EXPIRY_ROUND, EXPIRY_STEP, RELEASES_PER_CALL};
+use model::limits::{
+    EXPIRY_IDLE_STEP, EXPIRY_ROUND, EXPIRY_STEP, NEWCOMERS_UNDER_PRESSURE, RELEASES_PER_CALL,
+};
 use packet::headers::{self, Body, Headers};
 use packet::rewrite;
 
-use super::{Forwarder, Origin, Parsed, Pass};
+use super::{Forwarder, Origin, Parsed, Pass, Pressure};
 use crate::hold::Waiting;
 use crate::output::Output;
 use crate::tables::Tables;
@@ -31,6 +33,10 @@ impl Forwarder {
 
     /// The steps that precede every burst; cheap when nothing is due.
     pub(super) fn resume(&mut self, now: Instant, tables: &Tables, out: &mut Output) {
+        self.newcomers = match self.pressure {
+            Pressure::None => usize::MAX,
+            Pressure::High => NEWCOMERS_UNDER_PRESSURE,
+        };
         if !self.neighbors.is_empty() {
             self.release_neighbors(now, tables, out);
         }

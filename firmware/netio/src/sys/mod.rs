@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "system calls and memory shared with the kernel")]
 
 pub mod bpf;
+mod mapping;
+pub mod outbox;
 pub mod ring;
 pub mod socket;
 pub mod transmit;

@@ -11,11 +11,10 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
-use super::checked;
+use super::mapping::Mapping;
 use super::socket::{PacketSocket, set};
 
 /// Octets of a slot. Holds any frame of a 1,500-octet link; a larger one takes the long way.
@@ -41,20 +40,15 @@ pub struct SlotHeader {
     pub vlan_tpid: u16,
 }
 
-/// A mapped receive ring. It stays valid when its socket is closed or its interface vanishes.
+/// A mapped receive ring.
 #[derive(Debug)]
 pub struct Ring {
-    memory: NonNull<u8>,
-    length: usize,
-    slots: usize,
+    memory: Mapping,
     /// The first slot in hand.
     first: usize,
     /// How many are in hand, from `first` on, wrapping around.
     taken: usize,
 }
-
-// SAFETY: the mapping belongs to this value alone, and is valid on every thread of the process.
-unsafe impl Send for Ring {}
 
 impl Ring {
     /// Makes the ring of a socket and maps it. `block_size` is a multiple of the page size and of
@@ -75,33 +69,24 @@ impl Ring {
             tp_frame_nr: u32::try_from(slots).map_err(|_| invalid())?,
         };
         set(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
-
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
-        let (descriptor, anywhere) = (socket.as_fd().as_raw_fd(), std::ptr::null_mut());
-        // SAFETY: a new mapping where the kernel chooses; it replaces none that exists.
-        let address = unsafe { libc::mmap(anywhere, length, protection, flags, descriptor, 0) };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let memory = NonNull::new(address.cast()).ok_or_else(invalid)?;
-        Ok(Self { memory, length, slots, first: 0, taken: 0 })
+        let memory = Mapping::new(socket.as_fd(), SLOT, slots)?;
+        Ok(Self { memory, first: 0, taken: 0 })
     }
 
     /// The next frame's header, if the kernel has filled a slot that is not in hand yet.
     #[inline]
     pub fn peek(&self) -> Option<SlotHeader> {
-        if self.taken == self.slots {
+        if self.taken == self.memory.slots() {
             return None;
         }
-        let slot = self.slot(self.first + self.taken);
-        let status = status_word(slot).load(Ordering::Acquire);
+        let next = self.first + self.taken;
+        let status = self.memory.status(next).load(Ordering::Acquire);
         if status & libc::TP_STATUS_USER == 0 {
             return None;
         }
         // SAFETY: a slot starts with this header, aligned to it; the kernel filled it before it
         // wrote the status, and leaves it alone until the slot is released.
-        let header = unsafe { slot.cast::<libc::tpacket2_hdr>().read() };
+        let header = unsafe { self.memory.slot(next).cast::<libc::tpacket2_hdr>().read() };
         let start = usize::from(header.tp_mac).clamp(HEADER, SLOT);
         let captured = usize::try_from(header.tp_snaplen).unwrap_or(SLOT).min(SLOT - start);
         Some(SlotHeader {
@@ -130,29 +115,20 @@ impl Ring {
     /// Gives the slots in hand back to the kernel.
     pub fn release(&mut self) {
         for offset in 0..self.taken {
-            let slot = self.slot(self.first + offset);
-            status_word(slot).store(libc::TP_STATUS_KERNEL, Ordering::Release);
+            let status = self.memory.status(self.first + offset);
+            status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
         }
-        self.first = (self.first + self.taken) % self.slots;
+        self.first = (self.first + self.taken) % self.memory.slots();
         self.taken = 0;
     }
 
-    /// The address of a slot; the index wraps around once.
+    /// Whether more than so many eighths of the slots hold frames, those in hand included. They are
+    /// filled in order, so one look is enough.
     #[inline]
-    fn slot(&self, index: usize) -> NonNull<u8> {
-        let index = if index >= self.slots { index - self.slots } else { index };
-        assert!(index < self.slots, "a ring position is below twice the number of slots");
-        // SAFETY: inside the mapping, by the assertion and `length == slots * SLOT`.
-        unsafe { self.memory.add(index * SLOT) }
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        let address = self.memory.as_ptr().cast();
-        // SAFETY: the mapping that `new` made; nothing borrows from it any more.
-        let result = unsafe { libc::munmap(address, self.length) };
-        debug_assert!(checked(result).is_ok(), "a mapping that was made can be taken down");
+    pub fn is_filled_beyond(&self, eighths: usize) -> bool {
+        let last = self.memory.slots() * eighths.min(7) / 8;
+        let status = self.memory.status(self.first + last).load(Ordering::Relaxed);
+        status & libc::TP_STATUS_USER != 0
     }
 }
 
@@ -171,7 +147,7 @@ impl<'a> Iterator for InHand<'a> {
         if self.next == self.ring.taken {
             return None;
         }
-        let slot = self.ring.slot(self.ring.first + self.next);
+        let slot = self.ring.memory.slot(self.ring.first + self.next);
         self.next += 1;
         // SAFETY: still inside the slot, which is longer than its header.
         let content = unsafe { slot.add(HEADER) };
@@ -180,12 +156,4 @@ impl<'a> Iterator for InHand<'a> {
         // slot is yielded once.
         Some(unsafe { std::slice::from_raw_parts_mut(content.as_ptr(), SLOT - HEADER) })
     }
-}
-
-/// The word at the start of a slot that says whose it is.
-#[inline]
-fn status_word<'a>(slot: NonNull<u8>) -> &'a AtomicU32 {
-    // SAFETY: slots are aligned to `SLOT` in a live mapping, and this word is only ever reached
-    // through here and through `peek`'s read while the slot is ours.
-    unsafe { AtomicU32::from_ptr(slot.as_ptr().cast()) }
 }

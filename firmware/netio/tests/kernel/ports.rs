@@ -154,6 +154,54 @@ fn a_frame_that_cannot_go_out_is_counted_and_the_others_go() {
 }
 
 #[test]
+fn small_and_large_frames_leave_in_the_order_in_which_they_were_given() {
+    if !is_root("small_and_large_frames_leave_in_the_order_in_which_they_were_given") {
+        return;
+    }
+    let (near, far) = pair();
+    let (mut receiver, _) = plain(&near, "near");
+    let (_own, mut transmitter) = plain(&far, "far");
+    // More than the send ring holds, and all ways of going out mixed.
+    let lengths = [60, 60, 60, 512, 513, 60, 1514];
+    for round in 0..4 {
+        let numbers = round * 150..round * 150 + 150;
+        let frames = numbers.clone().zip(lengths.into_iter().cycle());
+        let frames: Vec<_> = frames.map(|(n, length)| test_frame(n, length)).collect();
+        let burst: Vec<_> = frames.iter().map(|frame| (&frame[..], Offload::NONE)).collect();
+        assert_eq!(transmitter.send(&burst), Sent { sent: 150, ..Sent::default() });
+        let seen = collect(&mut receiver, is_test, 150);
+        let seen_numbers = seen.iter().filter_map(|(frame, _)| number_of(frame));
+        assert!(seen_numbers.eq(numbers), "round {round}");
+        assert!(seen.iter().zip(&frames).all(|((frame, _), given)| frame == given));
+    }
+}
+
+#[test]
+fn a_receiver_whose_ring_fills_up_is_behind_until_most_of_it_is_empty() {
+    if !is_root("a_receiver_whose_ring_fills_up_is_behind_until_most_of_it_is_empty") {
+        return;
+    }
+    let (near, far) = pair();
+    let memory =
+        Memory { block_size: 64 << 10, blocks: 2, large_frames: 1, receive_buffer: 1 << 20 };
+    let options = PortOptions { memory, ..PortOptions::new("near") };
+    let (mut receiver, _) = open(&near, options);
+    let (_own, mut transmitter) = plain(&far, "far");
+    let frame = test_frame(1, 60);
+    // 64 slots. A few frames of the kernel's own may be among them.
+    for (count, behind) in [(20, false), (30, true)] {
+        for _ in 0..count {
+            assert_eq!(transmitter.send(&[(&frame, Offload::NONE)]).sent, 1);
+        }
+        assert_eq!(receiver.is_behind(), behind);
+    }
+    assert!(!receiver.batch(20).is_empty());
+    assert!(receiver.is_behind(), "still more than an eighth");
+    while !receiver.batch(BURST).is_empty() {}
+    assert!(!receiver.is_behind());
+}
+
+#[test]
 fn a_jumbo_frame_arrives_whole() {
     if !is_root("a_jumbo_frame_arrives_whole") {
         return;

@@ -218,6 +218,19 @@ impl Lab {
         self.collect(Some(verdict), &bytes)
     }
 
+    /// Frames arrive by one port in one burst: what became of each, in words.
+    pub fn receive_burst(&mut self, port: Port, wires: &[Wire]) -> Vec<String> {
+        let mut bytes: Vec<_> = wires.iter().map(|wire| wire.bytes.clone()).collect();
+        self.out.clear();
+        self.received += wires.len() as u64;
+        let frames = bytes.iter_mut().zip(wires);
+        let mut frames: Vec<_> =
+            frames.map(|(bytes, wire)| Frame { bytes, offload: wire.offload }).collect();
+        self.forwarder.burst(self.now, &self.tables, port.id(), &mut frames, &mut self.out);
+        self.check_counters();
+        self.out.verdicts.iter().map(|verdict| self.words(*verdict)).collect()
+    }
+
     /// Time passes, and what it brings about happens.
     pub fn wait(&mut self, duration: Duration) -> Seen {
         let until = self.now + duration;

@@ -23,6 +23,7 @@ mod offload;
 mod reconfigure;
 mod refusals;
 mod servers;
+mod shedding;
 mod tracking;
 mod transit;
 mod waiting;

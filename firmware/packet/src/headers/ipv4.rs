@@ -1,6 +1,6 @@
 //! The IPv4 header (RFC 791 §3.1), checked as RFC 1812 §5.2.2 has it.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use base::Protocol;
 
@@ -63,8 +63,8 @@ pub fn parse(rest: &[u8]) -> Result<Ip, Malformed> {
     };
     Ok(Ip {
         version: Version::V4,
-        source: source.to_ipv6_mapped(),
-        destination: destination.to_ipv6_mapped(),
+        source: mapped(source),
+        destination: mapped(destination),
         protocol,
         ttl: *ttl,
         header: offset(ETHERNET_LENGTH),
@@ -74,6 +74,13 @@ pub fn parse(rest: &[u8]) -> Result<Ip, Malformed> {
         fragment,
         transport: transport::parse(payload, Version::V4, protocol, fragment)?,
     })
+}
+
+/// The IPv4-mapped address, made of two words: what was stored octet by octet cannot be loaded as
+/// a whole before the stores are done.
+#[inline(always)]
+const fn mapped(address: Ipv4Addr) -> Ipv6Addr {
+    Ipv6Addr::from_bits(0xffff_0000_0000 | address.to_bits() as u128)
 }
 
 /// Whether the sum over a header without options comes out as all ones.
