@@ -52,12 +52,8 @@ impl Site {
     }
 
     /// HTTP on a stream that is private already: what [`Self::serve`] does once TLS is done.
-    pub async fn converse<IO>(
-        self: Arc<Self>,
-        io: IO,
-        remote: SocketAddr,
-        standing: &Standing,
-    ) where
+    pub async fn converse<IO>(self: Arc<Self>, io: IO, remote: SocketAddr, standing: &Standing)
+    where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let answer = |request| {
