@@ -72,6 +72,7 @@ fn collect(section: &Section, words: &mut Vec<Vec<u8>>) {
             | Kind::Ports
             | Kind::Boolean
             | Kind::Password
+            | Kind::Secret
             | Kind::Later => {}
         }
     }
