@@ -13,6 +13,7 @@ mod fuzz;
 mod packages;
 mod privilege;
 mod scenario;
+mod sim;
 mod tidy;
 mod verify;
 
@@ -79,6 +80,13 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Whole clusters in simulated time, decided by seeds, with every promise checked
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Handed on to the simulator; try --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run the forwarder over captures: what would the box do with these frames?
     #[command(disable_help_flag = true)]
     Replay {
@@ -114,6 +122,7 @@ fn main() -> ExitCode {
             cargo_run("portico", &["check".into(), file.to_string_lossy().into_owned()])
         }
         Verb::Bench { arguments } => bench::run(&root(), &arguments),
+        Verb::Sim { arguments } => sim::run(&root(), &arguments),
         Verb::Replay { arguments } => cargo_run("portico-replay", &arguments),
     };
     outcome.unwrap_or_else(|problem| {

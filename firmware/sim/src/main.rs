@@ -1,0 +1,106 @@
+//! `portico-sim`: whole clusters in simulated time, decided by seeds.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use sim::{Options, run, sweep};
+use std::ops::Range;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask sim", about = "Whole clusters in simulated time, decided by seeds")]
+struct Arguments {
+    /// Run every seed of a range: the second number is not run itself
+    #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "seed")]
+    seeds: Option<Range<u64>>,
+    /// Run one seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print what happens in that one
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Find the fault classes that the failure of that one needs
+    #[arg(long, requires = "seed", conflicts_with = "trace")]
+    shrink: bool,
+    /// Leave a class of faults out
+    #[arg(long, value_name = "CLASS")]
+    without: Vec<String>,
+    /// Seeds that run at a time; by default one on each core
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Print how cost and times grow with nodes and addresses
+    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
+    table: bool,
+}
+
+fn main() -> ExitCode {
+    match act(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("sim: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(arguments: &Arguments) -> Result<bool, String> {
+    let mut options = Options::default();
+    options.trace = arguments.trace;
+    for name in &arguments.without {
+        options = options.without(name)?;
+    }
+    if arguments.table {
+        print!("{}", sim::table());
+        return Ok(true);
+    }
+    if let Some(seed) = arguments.seed {
+        return Ok(one(seed, arguments.shrink, options));
+    }
+    let seeds = arguments.seeds.clone().unwrap_or(0..100);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(many(seeds, arguments.jobs.unwrap_or(cores), &options))
+}
+
+/// Runs one seed. Returns whether every promise was kept.
+fn one(seed: u64, shrink: bool, options: Options) -> bool {
+    let options = if shrink { sim::shrink(seed, &options) } else { options };
+    let outcome = run(seed, &options);
+    println!("seed {seed}: {}", outcome.summary);
+    let Some(violation) = outcome.violation else {
+        println!("every promise was kept in {} s", outcome.seconds);
+        return true;
+    };
+    println!("{violation}");
+    if shrink {
+        println!("again: {}", options.command(seed));
+    }
+    false
+}
+
+/// Runs many seeds. Returns whether every promise was kept in each.
+fn many(seeds: Range<u64>, jobs: usize, options: &Options) -> bool {
+    let commit = std::env::var("PORTICO_COMMIT").unwrap_or_else(|_| "an unknown commit".into());
+    let wanted = seeds.end.saturating_sub(seeds.start);
+    let summary = sweep(seeds, jobs, options, |seed, failure| {
+        println!("commit {commit}, seed {seed}: {failure}");
+    });
+    println!(
+        "{} of {wanted} seeds, {} s simulated, {} million events: {} failed",
+        summary.seeds,
+        summary.seconds,
+        summary.events / 1_000_000,
+        summary.failures.len(),
+    );
+    if let Some(seed) = summary.failures.keys().next() {
+        println!("look at one: cargo xtask sim --seed {seed} --trace");
+    }
+    summary.failures.is_empty() && summary.seeds == wanted
+}
+
+/// A range of seeds as it is typed.
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("two numbers with .. between: 0..100")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+    let (from, to) = (number(from)?, number(to)?);
+    if from < to { Ok(from..to) } else { Err("the first number must be below the second".into()) }
+}

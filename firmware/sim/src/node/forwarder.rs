@@ -1,0 +1,115 @@
+//! The data plane of a node, as far as the cluster decides it: gates per network and a role per
+//! VIP. Like the real forwarder it looks at the node's own clock for every burst and trusts nobody
+//! to stop it.
+
+use crate::network::frame::{Packet, Reply};
+use crate::node::life::index;
+use crate::plan::VipPlan;
+use base::{Instant, NetworkId, VipId};
+use cluster::{OwnershipGeneration, Role};
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Answer(Reply),
+    PassTo(usize),
+    Drop,
+}
+
+/// The tables of the data plane.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    /// Until when it may serve on each network, on the node's own clock.
+    pub gates: Vec<Instant>,
+    table: Vec<Entry>,
+    /// The network of each VIP.
+    networks: Vec<NetworkId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    role: Role,
+    generation: OwnershipGeneration,
+}
+
+impl Entry {
+    const NOTHING: Self =
+        Self { role: Role::Other { owner: None }, generation: OwnershipGeneration::NONE };
+}
+
+impl Forwarder {
+    /// A data plane with closed gates that owns nothing.
+    pub fn new(networks: usize, vips: &[VipPlan]) -> Self {
+        Self {
+            gates: vec![Instant::ZERO; networks],
+            table: vec![Entry::NOTHING; vips.len()],
+            networks: vips.iter().map(|vip| NetworkId::from(vip.network)).collect(),
+        }
+    }
+
+    /// Gives a VIP another role.
+    pub fn apply(&mut self, vip: VipId, role: Role, generation: OwnershipGeneration) {
+        if let Some(entry) = self.table.get_mut(vip.index()) {
+            *entry = Entry { role, generation };
+        }
+    }
+
+    /// The role for a VIP and its generation.
+    pub fn role(&self, vip: VipId) -> (Role, OwnershipGeneration) {
+        let entry = self.table.get(vip.index()).unwrap_or(&Entry::NOTHING);
+        (entry.role, entry.generation)
+    }
+
+    /// Whether its table lets it answer for a VIP, whatever the gate says.
+    pub fn holds(&self, vip: VipId) -> bool {
+        matches!(self.role(vip).0, Role::Owner { .. })
+    }
+
+    /// The end of the lease under which it may answer for a VIP.
+    pub fn lease(&self, vip: VipId) -> Instant {
+        let network = self.networks.get(vip.index()).copied().unwrap_or_default();
+        self.gates.get(network.index()).copied().unwrap_or_default()
+    }
+
+    /// Whether it answers for a VIP at this time of its own clock.
+    pub fn serves(&self, now: Instant, vip: VipId) -> bool {
+        self.holds(vip) && now < self.lease(vip)
+    }
+
+    /// The VIPs for which its table lets it answer.
+    pub fn held(&self) -> impl Iterator<Item = VipId> + '_ {
+        (0..self.table.len()).map(VipId::from).filter(|vip| self.holds(*vip))
+    }
+
+    /// Decides about a packet of a client.
+    pub fn forward(&self, now: Instant, own: usize, packet: Packet) -> Verdict {
+        let open = now < self.lease(packet.vip);
+        let passed = packet.passed_by.is_some();
+        match self.role(packet.vip).0 {
+            Role::Releasing { to } | Role::Other { owner: Some(to) } if !passed => {
+                Verdict::PassTo(index(to))
+            }
+            Role::Owner { .. } if open => Verdict::Answer(answer(own, packet)),
+            Role::Expecting { .. } if open && passed => Verdict::Answer(answer(own, packet)),
+            Role::Other { .. }
+            | Role::Owner { .. }
+            | Role::Releasing { .. }
+            | Role::Expecting { .. } => Verdict::Drop,
+        }
+    }
+}
+
+/// The answer of a flow's server, by the way of a node.
+fn answer(own: usize, packet: Packet) -> Reply {
+    let node = u8::try_from(own).unwrap_or(u8::MAX);
+    Reply { packet, node, server: Some(select(packet)) }
+}
+
+/// The server of a flow: the same at every node.
+pub(crate) fn select(packet: Packet) -> u16 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for part in [u64::from(packet.vip.0), u64::from(packet.client), u64::from(packet.name)] {
+        hash = (hash ^ part).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    u16::try_from(hash >> 48).unwrap_or_default() % 16
+}

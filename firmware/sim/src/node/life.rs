@@ -1,0 +1,142 @@
+//! The program of a node, from its start to its end: the two machines of the cluster, the seal
+//! between them and the network, the data plane, and the mailboxes between their threads.
+
+use super::forwarder::Forwarder;
+use super::sealing::{Sealing, is_greeting};
+use crate::network::frame::{Content, Datagram};
+use crate::plan::{Plan, VipPlan};
+use base::time::Duration;
+use base::{Instant, Mac, NetworkId, NodeId, VipId};
+use cluster::{
+    Cluster, Incarnation, NetworkSettings, NodeSet, NodeSettings, Orders, Ownership, Peer, Pulse,
+    Report, Request, Settings, Transmit, VipSettings,
+};
+use std::collections::VecDeque;
+
+/// A running program.
+pub(crate) struct Life {
+    /// Which start of the node it is.
+    pub boot: u32,
+    pub peer: Peer,
+    pub pulse: Pulse,
+    pub cluster: Cluster,
+    pub sealing: Option<Sealing>,
+    pub forwarder: Forwarder,
+    /// From control to pulse, and back: the newest counts.
+    pub orders: Option<Orders>,
+    pub report: Option<Report>,
+    /// From control to the forwarding thread, and what was obeyed, back.
+    pub tables: VecDeque<Ownership>,
+    pub settled: VecDeque<cluster::OwnershipGeneration>,
+    /// Answers to probes of addresses, from the forwarding thread to control.
+    pub probe_answers: VecDeque<(VipId, Mac)>,
+    /// Answers of witnesses, from the forwarding thread to pulse.
+    pub witness_answers: VecDeque<NetworkId>,
+    /// What an operator asks, for control.
+    pub requests: VecDeque<Request>,
+    /// Whom its pulse sees, and who hears it: for greetings.
+    pub hears_us: NodeSet,
+    /// How often each VIP has been announced since it was to be.
+    pub announcing: Vec<usize>,
+    /// Until when each port has announced enough.
+    pub announcement_slots: Vec<u64>,
+    /// The view that was seen last.
+    pub view: cluster::ViewId,
+    pub members: Vec<Peer>,
+    pub highest_view: cluster::ViewId,
+    /// By how long a silence others are judged.
+    pub patience: Duration,
+}
+
+impl Life {
+    /// A program that starts.
+    pub fn new(now: Instant, node: usize, boot: u32, stored: u32, seed: u64, plan: &Plan) -> Self {
+        let settings = settings(plan, node, Incarnation(stored));
+        let sealing = plan.sealed.then(|| Sealing::new(&settings, seed));
+        Self {
+            boot,
+            peer: Peer { id: settings.own, incarnation: settings.incarnation },
+            pulse: Pulse::new(now, &settings, seed),
+            cluster: Cluster::new(now, &settings, seed ^ 0x5555_5555),
+            sealing,
+            forwarder: Forwarder::new(plan.networks, &plan.vips),
+            orders: None,
+            report: None,
+            tables: VecDeque::new(),
+            settled: VecDeque::new(),
+            probe_answers: VecDeque::new(),
+            witness_answers: VecDeque::new(),
+            requests: VecDeque::new(),
+            hears_us: NodeSet::EMPTY,
+            announcing: vec![0; plan.vips.len()],
+            announcement_slots: vec![0; plan.networks],
+            view: cluster::ViewId::NONE,
+            members: Vec::new(),
+            highest_view: cluster::ViewId::NONE,
+            patience: settings.pace().floor,
+        }
+    }
+
+    /// What goes over the wire for a message.
+    pub fn wrap(&mut self, transmit: Transmit) -> Content {
+        match &mut self.sealing {
+            Some(sealing) => Content::Sealed(sealing.seal(&transmit)),
+            None => {
+                Content::Plain { sender: self.peer, channel: transmit.channel, body: transmit.body }
+            }
+        }
+    }
+}
+
+/// The configuration of a node: the same at all of them, but for who it is.
+pub(crate) fn settings(plan: &Plan, node: usize, incarnation: Incarnation) -> Settings {
+    let networks: Vec<NetworkId> = (0..plan.networks).map(NetworkId::from).collect();
+    let nodes = (0..plan.nodes)
+        .map(|node| NodeSettings { id: id(node), networks: networks.clone(), weight: 1 })
+        .collect();
+    let has_gateway = |network: usize| {
+        plan.clients.iter().any(|client| client.network == network && client.gateway)
+    };
+    let vips = plan.vips.iter().map(|vip: &VipPlan| VipSettings {
+        network: NetworkId::from(vip.network),
+        group: vip.group,
+        prefer: vip.prefer.map(id),
+        pin: None,
+        back: vip.back,
+    });
+    Settings {
+        own: id(node),
+        incarnation,
+        policy: plan.policy,
+        profile: plan.profile,
+        nodes,
+        networks: (0..plan.networks)
+            .map(|network| NetworkSettings { witnesses: has_gateway(network) })
+            .collect(),
+        vips: vips.collect(),
+    }
+}
+
+/// The configured number of a node.
+pub(crate) fn id(node: usize) -> NodeId {
+    NodeId::from(node + 1)
+}
+
+/// The node with a configured number.
+pub(crate) fn index(id: NodeId) -> usize {
+    id.index().saturating_sub(1)
+}
+
+impl Datagram {
+    /// Which thread's socket it comes to: as the kernel's filter decides, by one octet.
+    pub fn thread(&self) -> crate::plan::episode::Thread {
+        use crate::plan::episode::Thread;
+        let pulse = match &self.content {
+            Content::Plain { channel, .. } => *channel == cluster::Channel::Heartbeat,
+            Content::Sealed(octets) => {
+                is_greeting(octets) || octets.get(1) == Some(&(cluster::Channel::Heartbeat as u8))
+            }
+        };
+        if pulse { Thread::Pulse } else { Thread::Control }
+    }
+}
