@@ -184,6 +184,37 @@ test("a confirmed commit stays, and an earlier revision can be loaded", async ()
   await leave(seen);
 });
 
+test("who may only look is offered nothing else", async () => {
+  const [ours, theirs] = [await visit(browser), await visit(browser)];
+  const { page } = theirs;
+  await enter(ours.page);
+  const document = await configure(ours.page);
+  const user = document.slice(document.indexOf("[user.ann]")).replace("user.ann", "user.vic").replace('"configure"', '"view"');
+  await ours.page.fill("#text", document + user);
+  await ours.page.click("#commit");
+  await ours.page.waitForSelector("#result[data-tone=good]");
+  await enter(page, "vic");
+  await page.waitForSelector("#servers-table tbody tr");
+  assert.equal(await page.locator("#servers-table button").count(), 0);
+  await turn(page, "configuration");
+  await page.waitForSelector("#revisions-table tbody tr");
+  assert.equal(await page.locator("#revisions-table button").count(), 0);
+  assert.ok((await page.isHidden("#editor")) && (await page.isHidden("#change")));
+  const refused = await page.evaluate(async () => {
+    const { token } = await (await fetch("/api/v1/session")).json();
+    const headers = { "content-type": "application/json", "x-portico-token": token };
+    const answer = await fetch("/api/v1/drain/server", { method: "POST", headers, body: '{"pool":"web","server":"server1"}' });
+    return [answer.status, (await answer.json()).message];
+  });
+  assert.deepEqual(refused, [403, "the role view may not do this, it takes operate"]);
+  await page.click("#sign-out");
+  await page.waitForSelector("#sign-in:visible");
+  await ours.page.fill("#text", document);
+  await ours.page.click("#commit");
+  await ours.page.waitForSelector('#revisions-table tr:nth-child(3)');
+  await leave(ours);
+});
+
 for (const colorScheme of ["light", "dark"]) {
   for (const [screen, viewport] of [["desk", { width: 1280, height: 900 }], ["phone", PHONE]]) {
     test(`every view is legible on a ${colorScheme} ${screen}`, async () => {

@@ -61,8 +61,8 @@ export async function visit(browser, options = {}) {
   return { context, page, complaints, elsewhere };
 }
 
-export async function enter(page) {
-  await page.fill("#name", user);
+export async function enter(page, name = user) {
+  await page.fill("#name", name);
   await page.fill("#password", password);
   await page.press("#password", "Enter");
   await page.waitForSelector("#contact[data-state=on]");

@@ -256,7 +256,7 @@ async function revisions() {
   const { ok, value } = await look("revisions");
   if (!ok) return;
   newest = value[0]?.revision ?? null;
-  table("revisions", value.map((row, index) => ({ ...row, ago: index, may: may() })), value.length, now);
+  table("revisions", value.map((row, index) => ({ ...row, ago: index })), value.length, now);
 }
 
 byId("revisions-table").addEventListener("click", async (event) => {

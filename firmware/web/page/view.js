@@ -88,7 +88,7 @@ const TABLES = {
       ["New flows/s", (row) => count(row.flows_per_second), "number"],
       ["Flows", (row) => count(row.flows), "number"],
       ["Flows since start", (row) => count(row.total), "number"],
-      ["Action", (row) => (may("operate") ? { word: row.state === "up" ? "Drain" : "Enable", of: `${row.pool}/${row.server}` } : null), "action"],
+      ["Action", (row) => ({ word: row.state === "up" ? "Drain" : "Enable", of: `${row.pool}/${row.server}` }), "action", "operate"],
     ],
   },
   revisions: {
@@ -101,7 +101,7 @@ const TABLES = {
       ["Who", (row) => (row.user ? `${row.user}, ${row.face}` : "the box")],
       ["Changes", (row) => count(row.changes), "number"],
       ["Comment", (row) => row.comment || "–"],
-      ["Action", (row) => (row.may ? { word: "Load", of: `revision ${row.revision} into the editor` } : null), "action"],
+      ["Action", (row) => ({ word: "Load", of: `revision ${row.revision} into the editor` }), "action", "configure"],
     ],
   },
   vips: {
@@ -175,8 +175,7 @@ function fill(element, kind, value) {
     if (badge.textContent !== value.word) badge.textContent = value.word;
   } else if (kind === "action") {
     const button = element.firstChild;
-    button.hidden = value === null;
-    if (value === null || button.textContent === value.word) return;
+    if (button.textContent === value.word) return;
     button.textContent = value.word;
     button.setAttribute("aria-label", `${value.word} ${value.of}`);
   } else if (element.textContent !== value) {
@@ -186,7 +185,8 @@ function fill(element, kind, value) {
 
 // Rows that stay keep their elements: focus, selection and scrolling do not jump.
 export function table(name, rows, total, at) {
-  const { key, columns } = TABLES[name];
+  const { key, columns: all } = TABLES[name];
+  const columns = all.filter(([, , , needed]) => !needed || may(needed));
   const element = byId(`${name}-table`);
   if (!element.tBodies.length) build(element, columns);
   const body = element.tBodies[0];
@@ -237,6 +237,8 @@ function spark(name, value) {
 }
 export function forget(session) {
   role = session.role;
+  // What can be done is a column; who signed in before may have had another role.
+  byId("servers-table").replaceChildren();
   history.traffic.length = 0;
   history.births.length = 0;
 }
