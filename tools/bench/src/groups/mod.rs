@@ -31,8 +31,13 @@ pub struct Group {
 pub const ALL: &[Group] = &[
     Group {
         name: "memory",
-        about: "the forwarder alone: time by flows, services and servers; memory; builds",
+        about: "the forwarder alone: time by flows, services and servers; memory",
         run: crate::memory::run,
+    },
+    Group {
+        name: "tables",
+        about: "building what the forwarder looks things up in",
+        run: crate::memory::tables,
     },
     Group {
         name: "ipvs",

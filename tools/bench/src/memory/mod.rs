@@ -40,8 +40,15 @@ pub fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let mut rows = established(options, &mut load, FLOWS.iter().filter(|&&n| n <= most))?;
     rows.extend(services(options, &mut load)?);
     rows.extend(churn(options, &mut load)?);
-    rows.extend(builds::rows(options));
     Ok(rows)
+}
+
+/// How long the tables take to build that the forwarder looks things up in.
+///
+/// # Errors
+/// None; the shape is that of every group.
+pub fn tables(options: &Options) -> Result<Vec<Row>, BenchError> {
+    Ok(builds::rows(options))
 }
 
 /// Established flows, from few to many.
