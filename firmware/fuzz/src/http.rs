@@ -18,7 +18,7 @@ use std::task::{Context, Waker};
 use base::time::{Duration, Instant};
 use model::config::User;
 use model::limits;
-use model::operator::{Request, Role, Topic};
+use model::operator::{Origin, Request, Role, Topic};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use web::{Attempt, Outside, Query, Site, Standing, Verdict};
@@ -158,6 +158,8 @@ struct Host {
     role: Role,
     /// Somebody signed in.
     signed_in: bool,
+    /// Somebody signed in on this connection.
+    came: bool,
     /// The secret of the last cookie, and the token that belongs to it.
     secret: Vec<u8>,
     token: Vec<u8>,
@@ -192,6 +194,7 @@ impl Host {
             attempts,
             role,
             signed_in: false,
+            came: false,
             secret,
             token,
         })
@@ -199,6 +202,7 @@ impl Host {
 
     fn connection(&mut self, part: &[u8]) {
         let (pieces, shown) = self.filled_in(part);
+        self.came = false;
         let arriving = pieces.len();
         let wire = Wire::new(pieces, self.choices & 8 != 0, self.choices & 16 != 0);
         let standing = Standing::default();
@@ -264,17 +268,20 @@ impl Host {
                 ("ann", "busy") => Verdict::Busy,
                 _ => Verdict::Wrong,
             };
-            self.signed_in |= matches!(verdict, Verdict::Right(_));
+            self.came |= matches!(verdict, Verdict::Right(_));
+            self.signed_in |= self.came;
             let _ = answer.send(verdict);
         }
         while let Ok(Query { origin, request, answer }) = self.queries.try_recv() {
             moved = true;
             assert!(request.role() <= origin.role, "{request:?} of {origin:?}");
             let seen = matches!(request, Request::Show(_));
-            if origin.session == 0 {
+            if origin.session == Origin::NOBODY {
                 assert!(seen && origin.role == Role::View, "{request:?} of nobody");
             } else {
-                assert!(self.signed_in && shown.known, "{request:?} of a stranger");
+                // Control hears of whoever has just signed in.
+                let hears = self.came && request == Request::Show(Topic::Sessions);
+                assert!(self.signed_in && (shown.known || hears), "{request:?} of a stranger");
                 assert_eq!((origin.user.as_str(), origin.role), ("ann", self.role));
                 assert!(seen || shown.own, "{request:?} of another site's page");
             }
