@@ -34,12 +34,15 @@ pub use row::{Bar, Of, Peer, Row, Side, Unit};
 /// Measures what was asked for and prints it.
 ///
 /// # Errors
-/// [`BenchError`] where a group is unknown. A group that fails is told at the end of the report and
-/// makes the run fail; the others are measured all the same.
+/// [`BenchError`] where a group is unknown. A group that fails is told and makes the run fail;
+/// the others are measured all the same.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, BenchError> {
     let chosen = groups::choose(&arguments.groups)?;
     let options = arguments.options();
     let mut report = Report::new(Arrangement::read(), &options);
+    if !arguments.json {
+        print!("{}", report.head());
+    }
     for group in chosen {
         let (begin, load) = (clock::now(), Arrangement::load());
         eprintln!("bench: {} ({})", group.name, group.about);
@@ -48,7 +51,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, BenchError> {
             Err(error) => report.fail(group.name, &error),
         }
         report.took(group.name, clock::now() - begin, &load);
+        if !arguments.json {
+            print!("{}", report.last());
+        }
     }
-    print!("{}", if arguments.json { report.json() } else { report.table() });
+    if arguments.json {
+        print!("{}", report.json());
+    }
     Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -102,17 +102,14 @@ impl Report {
         self.groups.iter().any(|group| group.failure.is_some())
     }
 
-    /// The report for people.
-    pub fn table(&self) -> String {
-        let mut text = String::new();
+    /// What stands above the groups, for people.
+    pub fn head(&self) -> String {
         let machine = &self.arrangement;
         let quick = if self.quick { ", quick: not for figures" } else { "" };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
+        format!(
             "machine  {} × {}, Linux {}\nidle     {}\nload     {} before the run\n\
              rounds   {} unless said otherwise, interleaved{quick}; seed {}\n\
-             figures  median (95 % interval); ratios are taken within a round",
+             figures  median (95 % interval); ratios are taken within a round\n",
             machine.cores,
             machine.processor,
             machine.kernel,
@@ -120,20 +117,12 @@ impl Report {
             machine.load,
             self.rounds,
             self.seed
-        );
-        for group in &self.groups {
-            let (seconds, load) = (group.took.as_secs(), &group.load);
-            let _ = writeln!(text, "\n{}  ({seconds} s; load before {load})", group.name);
-            if let Some(failure) = &group.failure {
-                let _ = writeln!(text, "  not measured: {failure}");
-            }
-            let mut before = None;
-            for row in &group.rows {
-                text.push_str(&lines(row, before));
-                before = Some(row);
-            }
-        }
-        text
+        )
+    }
+
+    /// The group that was measured last, for people.
+    pub fn last(&self) -> String {
+        self.groups.last().map(table).unwrap_or_default()
     }
 
     /// The report for programs.
@@ -148,6 +137,22 @@ impl Report {
         });
         format!("{report:#}\n")
     }
+}
+
+/// A group with its rows.
+fn table(group: &Measured) -> String {
+    let (seconds, load) = (group.took.as_secs(), &group.load);
+    let mut text = format!("\n{}  ({seconds} s; load before {load})\n", group.name);
+    if let Some(failure) = &group.failure {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  not measured: {failure}");
+    }
+    let mut before = None;
+    for row in &group.rows {
+        text.push_str(&lines(row, before));
+        before = Some(row);
+    }
+    text
 }
 
 /// A row as lines: the quantity and the subject, where the row before has not said them, the peer
@@ -259,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_table_shows_everything_that_a_reader_needs() {
-        let table = report().table();
+        let table = report().head() + &report().last();
         for part in [
             "2 × P, Linux 6.1",
             "load     0 0 0 before the run",
@@ -289,8 +294,8 @@ mod tests {
         assert!(!report.failed());
         report.fail("bulk", &BenchError::CannotMeasure("no iperf3".into()));
         assert!(report.failed());
-        let table = report.table();
-        assert!(table.contains("not measured: no iperf3") && table.contains("frames/s"), "{table}");
+        assert!(report.last().contains("not measured: no iperf3"), "{}", report.last());
+        assert!(report.json().contains("frames/s"), "{}", report.json());
     }
 
     #[test]
