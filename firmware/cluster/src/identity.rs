@@ -90,21 +90,18 @@ impl fmt::Display for OwnershipGeneration {
     }
 }
 
-/// Which of two views absorbs the other when they meet: the one with more members, then the one
-/// with the higher epoch, then the one with the lowest id. Views that meet share no member, so
-/// never equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    members: usize,
-    epoch: u64,
-    lowest: Reverse<Option<NodeId>>,
-}
-
-impl Rank {
-    /// The rank of a view.
-    pub fn new(view: ViewId, members: NodeSet) -> Self {
-        Self { members: members.len(), epoch: view.epoch, lowest: Reverse(members.first()) }
+/// Whether a view takes the place of another where they meet.
+///
+/// Of two that share a member the newer one does: the shared member has left the older. Of two
+/// that do not, the one with more members absorbs the other, then the one with the higher epoch,
+/// then the one with the lowest id among its members.
+pub fn supersedes(view: (ViewId, NodeSet), other: (ViewId, NodeSet)) -> bool {
+    if !view.1.intersection(other.1).is_empty() {
+        return view.0 > other.0;
     }
+    let rank =
+        |(id, members): (ViewId, NodeSet)| (members.len(), id.epoch, Reverse(members.first()));
+    rank(view) > rank(other)
 }
 
 /// A set of nodes. Ids are below 256 (`model::limits::NODES` and the schema see to it); a higher
@@ -260,6 +257,26 @@ mod tests {
         assert_eq!(bytes, [2, 3, 200]);
         assert_eq!(postcard::from_bytes::<NodeSet>(&bytes).unwrap(), set);
         assert!(postcard::from_bytes::<NodeSet>(&[2, 3, 3]).is_err());
+    }
+
+    #[test]
+    fn the_larger_view_absorbs_the_smaller_unless_it_is_what_that_one_left() {
+        let view = |epoch, members: &[u16]| {
+            let proposer = Peer { id: NodeId(1), incarnation: Incarnation(1) };
+            let members = members.iter().copied().map(NodeId).collect();
+            (ViewId { epoch, proposer, attempt: 1 }, members)
+        };
+        let rows = [
+            (view(5, &[1, 2, 3]), view(9, &[4, 5])),
+            (view(9, &[4, 5]), view(5, &[1, 2])),
+            (view(5, &[1, 4]), view(5, &[2, 3])),
+            // Three of five went on; what they left is larger and older.
+            (view(6, &[1, 2, 3]), view(5, &[1, 2, 3, 4, 5])),
+        ];
+        for (higher, lower) in rows {
+            assert!(supersedes(higher, lower), "{higher:?} {lower:?}");
+            assert!(!supersedes(lower, higher), "{higher:?} {lower:?}");
+        }
     }
 
     #[test]

@@ -221,6 +221,8 @@ pub enum Control {
     Grant(Grant),
     /// No consent to it.
     Deny(Deny),
+    /// It will never be: who consented may forget that.
+    Withdraw(ViewId),
 }
 
 /// A proposal of a view: by the holder of the token, or by one who misses it (a "911").

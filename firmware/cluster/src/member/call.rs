@@ -15,7 +15,7 @@
 use super::Cluster;
 use super::ring::Possession;
 use super::sight::{ids, micros};
-use crate::identity::Rank;
+use crate::identity::supersedes;
 use crate::wire::{Call, Control, Deny, Grant, Objection, Standing, Token};
 use crate::{Channel, Event, NodeSet, Peer, Presence, ViewId};
 use alloc::collections::BTreeMap;
@@ -88,17 +88,34 @@ impl Cluster {
                     self.abandon(deny.objection);
                 }
             }
+            Control::Withdraw(id) if id.proposer == from => self.forget(id),
+            Control::Withdraw(_) => {}
         }
     }
 
+    /// Gives up our proposal. As only we could make a view of it, everybody may forget it.
     fn abandon(&mut self, objection: Objection) {
-        self.campaign = None;
+        let Some(Campaign { call, .. }) = self.campaign.take() else { return };
+        self.forget(call.id);
+        let own = self.own.id;
+        for member in call.members.iter().filter(|member| member.id != own) {
+            self.post(member.id, Channel::Control, Control::Withdraw(call.id), false);
+        }
         let interval = u64::try_from(self.pace.interval.as_nanos()).unwrap_or(1);
         let pause = Duration::from_nanos(interval / 4 + self.rng.below(interval * 2));
         self.retry_at = match objection {
             Objection::Promised | Objection::Heard => self.clock + pause,
             Objection::Newer | Objection::Foreign => self.clock + pause * 4,
         };
+    }
+
+    /// A view that we consented to will never be: what we promised before holds again, but we
+    /// still consent to nothing that is not higher.
+    fn forget(&mut self, id: ViewId) {
+        if self.promise.id == id && id > self.entered {
+            self.promise = core::mem::replace(&mut self.previous, Promise::NONE);
+            self.consent = None;
+        }
     }
 
     fn take_call(&mut self, from: Peer, call: &Call) {
@@ -118,11 +135,11 @@ impl Cluster {
         }
         match self.judge(call) {
             Ok(()) => {
-                self.campaign = None;
+                self.abandon(Objection::Promised);
                 self.consent_to(call, from.id);
             }
             Err(objection) => {
-                let promised = self.promise.id;
+                let promised = self.highest;
                 let deny = Deny { id: call.id, objection, promised };
                 self.post(from.id, Channel::Control, Control::Deny(deny), false);
             }
@@ -131,7 +148,7 @@ impl Cluster {
 
     /// Whether we can consent to a view.
     fn judge(&self, call: &Call) -> Result<(), Objection> {
-        if call.id <= self.promise.id {
+        if call.id <= self.highest {
             return Err(Objection::Promised);
         }
         let Some(view) = &self.view else {
@@ -158,9 +175,11 @@ impl Cluster {
             });
             return if heard && !call.forced { Err(Objection::Heard) } else { Ok(()) };
         }
-        let successor = call.base_members.contains(self.own.id) && call.base > view.id;
-        let gives_way = Rank::new(call.base, call.base_members) > Rank::new(view.id, ours);
-        if successor || gives_way { Ok(()) } else { Err(Objection::Foreign) }
+        if supersedes((call.base, call.base_members), (view.id, ours)) {
+            Ok(())
+        } else {
+            Err(Objection::Foreign)
+        }
     }
 
     fn leaves(&self, id: NodeId) -> bool {
@@ -175,7 +194,9 @@ impl Cluster {
         let patience = Duration::from_micros(call.patience.into());
         let (id, members, at) = (call.id, call.members.clone(), self.clock);
         self.epoch = self.epoch.max(id.epoch);
-        self.promise = Promise { id, members, patience, at };
+        self.highest = id;
+        self.previous =
+            core::mem::replace(&mut self.promise, Promise { id, members, patience, at });
         self.order();
         let revision = self.orders.revision;
         self.consent = Some(Consent { id, to, revision, doubted, related, fence: None });
@@ -234,7 +255,7 @@ impl Cluster {
         };
         let peers = self.report.iter().flat_map(|report| &report.peers);
         let theirs = peers.map(|sight| sight.said.view.epoch).max().unwrap_or(0);
-        self.epoch = self.epoch.max(theirs).max(self.promise.id.epoch) + 1;
+        self.epoch = self.epoch.max(theirs).max(self.highest.epoch) + 1;
         self.attempt += 1;
         let id = ViewId { epoch: self.epoch, proposer: self.own, attempt: self.attempt };
         let held = matches!(self.possession, Possession::Holding { .. });
@@ -329,6 +350,7 @@ impl Cluster {
         self.careful = !majority || lost.is_empty();
         self.entered = id;
         self.view = Some(super::View { id, members: members.to_vec(), since: now });
+        self.highest = self.highest.max(id);
         if self.promise.id < id {
             self.promise =
                 Promise { id, members: members.to_vec(), patience: self.patience, at: now };

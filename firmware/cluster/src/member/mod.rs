@@ -183,6 +183,10 @@ pub struct Cluster {
 
     // The next view.
     promise: Promise,
+    /// What we had promised before that.
+    previous: Promise,
+    /// The highest view that we ever consented to.
+    highest: ViewId,
     consent: Option<Consent>,
     campaign: Option<Campaign>,
     epoch: u64,
@@ -240,6 +244,8 @@ impl Cluster {
             closings: BTreeMap::new(),
             token_at: now,
             promise: Promise::NONE,
+            previous: Promise::NONE,
+            highest: ViewId::NONE,
             consent: None,
             campaign: None,
             epoch: 0,

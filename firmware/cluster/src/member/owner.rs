@@ -53,22 +53,28 @@ impl Cluster {
         let meets = call.members.iter().any(|peer| !stayed.contains(peer.id));
         let mut table = self.table.clone();
         for (group, entry) in table.iter_mut().enumerate() {
-            if stayed.contains(entry.owner) {
-                if doubted.contains(entry.owner) {
-                    *entry = Entry { generation, origin: Origin::Claimed, ..*entry };
-                } else if meets {
-                    // Whoever comes may have seen a higher generation where it was.
-                    *entry = Entry { generation, origin: Origin::Kept, ..*entry };
-                }
-                continue;
-            }
-            let previous = entry.owner;
             let served =
                 |bits: &Vec<u8>| bits.get(group / 8).is_some_and(|b| b >> (group % 8) & 1 == 1);
-            let keeper = owned.iter().find(|(id, bits)| !stayed.contains(**id) && served(bits));
+            let mut keepers =
+                owned.iter().filter(|(id, bits)| !stayed.contains(**id) && served(bits));
+            let keeper = keepers.next().map(|(id, _)| *id);
+            let previous = entry.owner;
             *entry = match keeper {
-                Some((&owner, _)) => Entry { owner, previous, generation, origin: Origin::Kept },
-                None => Entry { owner: NOBODY, previous, generation, origin: Origin::Claimed },
+                _ if stayed.contains(previous) && doubted.contains(previous) => {
+                    Entry { generation, origin: Origin::Claimed, ..*entry }
+                }
+                // Of two that meet, the one that can serve now goes on.
+                Some(owner) if !stayed.contains(previous) || !self.open(previous, group) => {
+                    Entry { owner, previous, generation, origin: Origin::Kept }
+                }
+                // Whoever comes may have seen a higher generation where it was.
+                Some(_) | None if stayed.contains(previous) && meets => {
+                    Entry { generation, origin: Origin::Kept, ..*entry }
+                }
+                Some(_) | None if stayed.contains(previous) => continue,
+                Some(_) | None => {
+                    Entry { owner: NOBODY, previous, generation, origin: Origin::Claimed }
+                }
             };
         }
         let owners: Vec<NodeId> = table.iter().map(|entry| entry.owner).collect();

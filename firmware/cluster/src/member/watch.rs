@@ -5,7 +5,7 @@ use super::claim::{Claim, Input};
 use super::ring::Possession;
 use super::sight::ids;
 use super::{Cluster, Reply, Request};
-use crate::identity::Rank;
+use crate::identity::supersedes;
 use crate::placement::NOBODY;
 use crate::wire::{Standing, Wish};
 use crate::{Event, NodeSet, Peer, Presence, Sight, ViewId};
@@ -87,20 +87,35 @@ impl Cluster {
         if self.view.is_none() {
             return self.form();
         }
-        let holding = matches!(self.possession, Possession::Holding { .. });
         let wanted = self.wanted_members();
-        if holding && !self.leaving {
+        let (call, forced) = if self.unfinished() {
+            (self.is_deserted(), false)
+        } else if matches!(self.possession, Possession::Holding { .. }) {
             let current = self.view.as_ref().map_or(&[][..], |view| &view.members);
-            if (wanted != current || self.unfinished()) && self.lawful(&wanted) {
-                self.call(wanted, false);
-            }
-        } else if !holding && self.misses_token() {
-            let forced = self.deadlocked();
-            let members = if forced { self.connected_members() } else { wanted };
-            if self.lawful(&members) {
-                self.call(members, forced);
-            }
+            (wanted != current && !self.leaving, false)
+        } else {
+            (self.misses_token(), self.deadlocked())
+        };
+        let members = if forced { self.connected_members() } else { wanted };
+        if call && self.lawful(&members) {
+            self.call(members, forced);
         }
+    }
+
+    /// We consented to a view that has not come, and should have by now. Longer while its
+    /// proposer is heard and has the right to absorb us.
+    fn is_deserted(&self) -> bool {
+        let turn = self.pace.interval * u32::try_from(self.place()).unwrap_or(0);
+        let wait = self.patience + self.pace.interval * 4 + turn;
+        let ours = self.view.as_ref().map_or(ViewId::NONE, |view| view.id);
+        let outranked = self.sight(self.promise.id.proposer.id).is_some_and(|sight| {
+            sight.presence != Presence::Silent
+                && sight.peer == self.promise.id.proposer
+                && sight.said.standing == Standing::Member
+                && sight.said.view != ours
+                && supersedes((sight.said.view, sight.said.members), (ours, self.members()))
+        });
+        self.clock.since(self.promise.at) > if outranked { wait * 5 } else { wait }
     }
 
     /// Whether the token is gone, or has been away for too long.
@@ -109,11 +124,6 @@ impl Cluster {
         let place = self.place();
         let turn = self.pace.interval * u32::try_from(place).unwrap_or(0);
         let away = MISSED.max(self.patience);
-        if self.unfinished() {
-            let waited = now.since(self.promise.at);
-            let held = matches!(self.possession, Possession::Holding { .. });
-            return held || waited > self.patience + self.pace.interval * 4 + turn;
-        }
         if now.since(self.token_at) > away + turn {
             return true;
         }
@@ -224,10 +234,7 @@ impl Cluster {
             Standing::Leaving => false,
             Standing::Member => {
                 let ours = self.view.as_ref().map_or(ViewId::NONE, |view| view.id);
-                let members = self.members();
-                let theirs = Rank::new(sight.said.view, sight.said.members);
-                // Who was left behind will notice, and then want to be taken in.
-                !sight.said.members.contains(self.own.id) && Rank::new(ours, members) > theirs
+                supersedes((ours, self.members()), (sight.said.view, sight.said.members))
             }
         };
         let linked = rest.iter().filter(|member| self.linked(*member, id)).count();

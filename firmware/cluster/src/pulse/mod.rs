@@ -8,7 +8,7 @@ mod gate;
 mod grant;
 mod peer;
 
-use crate::identity::Rank;
+use crate::identity::supersedes;
 use crate::wire::{self, Heartbeat, Reach, Standing};
 use crate::{
     Channel, GateSight, Lease, NodeSet, Orders, Pace, Peer, Presence, Report, Settings, Sight,
@@ -297,7 +297,7 @@ impl Pulse {
         let excluded = was_ours && said.view > ours;
         let serves = said.gates.iter().any(|gate| gate.open);
         let members = self.orders.members.iter().map(|peer| peer.id).collect();
-        let outranked = Rank::new(said.view, said.members) > Rank::new(ours, members);
+        let outranked = supersedes((said.view, said.members), (ours, members));
         let patience = self.orders.patience;
         let bar = match watched.unheard_since {
             None => serves && outranked && !was_ours,
