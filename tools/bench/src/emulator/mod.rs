@@ -24,7 +24,7 @@ use std::time::Duration;
 /// The guest's memory in MiB.
 const MEMORY: u32 = 1024;
 /// Rounds differ by so little that more of them say nothing new.
-const MOST_ROUNDS: usize = 15;
+const MOST_ROUNDS: usize = 7;
 /// From one measurement to the next, and to the first one.
 const PATIENCE: Limit = Limit(Duration::from_secs(120));
 /// Errors only on the serial line; a panic ends the guest.
