@@ -17,7 +17,7 @@ const ATTEMPTS: u32 = 4;
 
 impl Forwarder {
     /// A packet of a known flow.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "what parsing and look-up found, passed once")]
     pub(super) fn follow(
         &mut self,
@@ -298,6 +298,7 @@ impl Forwarder {
     }
 
     /// Sends a packet of a flow along its path, and lets later fragments follow.
+    #[inline(always)]
     pub(super) fn pass_on(
         &mut self,
         pass: &mut Pass<'_>,

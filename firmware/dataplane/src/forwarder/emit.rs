@@ -13,7 +13,7 @@ use crate::waiting::NextHop;
 
 impl Forwarder {
     /// Forwards a packet to `hop`, changed as `path` says.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "what parsing and look-up found, passed once")]
     pub(super) fn send(
         &mut self,
@@ -34,7 +34,7 @@ impl Forwarder {
 
     /// Whether a router may send this packet on to `hop` (RFC 1812 §5.2.1.2); otherwise what
     /// became of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fits(
         &mut self,
         pass: &mut Pass<'_>,
@@ -60,7 +60,7 @@ impl Forwarder {
     }
 
     /// Sends a packet whose addresses are final.
-    #[inline]
+    #[inline(always)]
     pub(super) fn depart(
         &mut self,
         pass: &mut Pass<'_>,
@@ -88,7 +88,7 @@ impl Forwarder {
 
     /// Sends a frame that has all its addresses by `port`, in pieces if it must be. `verdict` if
     /// that succeeds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(
         &mut self,
         pass: &mut Pass<'_>,
