@@ -55,12 +55,17 @@ impl Cluster {
             self.closings.insert(network, closings);
             for group in 0..self.groups.len() {
                 if self.careful && self.groups[group].networks.contains(&network) {
-                    self.drive(group, Input::Doubt { not_before: self.clock });
-                    for vip in &self.groups[group].vips {
-                        self.silent[vip.index()] = None;
-                    }
+                    self.doubt(group);
                 }
             }
+        }
+    }
+
+    /// Somebody else may serve a group by now.
+    pub(super) fn doubt(&mut self, group: usize) {
+        self.drive(group, Input::Doubt { not_before: self.clock });
+        for vip in &self.groups[group].vips {
+            self.silent[vip.index()] = None;
         }
     }
 
