@@ -8,11 +8,10 @@ use crate::lab::{CLUSTER, Lab, open_console, read_until};
 use crate::namespace::Namespace;
 
 /// Who may sign in: the password is `correct horse`.
-const USER: &str = r#"
-[user.ann]
-role = "operate"
-password = "$argon2id$v=19$m=19456,t=2,p=1$yLp0XWlftsqYlyBo9fXpdw$zwvcq+sLOMeiDjMU807AzzJ7LA2a/O82CngymTWhsbY"
-"#;
+const USER: &str = concat!(
+    "\n[user.ann]\nrole = \"operate\"\npassword = \"$argon2id$v=19$m=19456,t=2,p=1$",
+    "yLp0XWlftsqYlyBo9fXpdw$zwvcq+sLOMeiDjMU807AzzJ7LA2a/O82CngymTWhsbY\"\n"
+);
 
 /// A box that serves its page outside.
 fn lab(test: &str, more: &str) -> Option<Lab> {
