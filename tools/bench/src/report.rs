@@ -1,7 +1,7 @@
 //! What is printed: the arrangement, a table of rows, and the same as JSON.
 
 use crate::row::Row;
-use crate::statistics::{Estimate, estimate};
+use crate::statistics::estimate;
 use crate::{BenchError, Options};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -183,7 +183,7 @@ fn lines(row: &Row, before: Option<&Row>) -> String {
         let ratio = estimate(&row.ratios());
         let ratio = ratio.map_or_else(|| "none".to_owned(), |ratio| ratio.to_string());
         let peer = column(&peer.name, &interval(row, &peer.samples));
-        let _ = writeln!(text, "{peer:<72} {ratio}{bar}");
+        let _ = writeln!(text, "{peer:<62} {ratio}{bar}");
     }
     if !row.note.is_empty() {
         let _ = writeln!(text, "      {}", row.note);
@@ -200,13 +200,11 @@ fn column(name: &str, figure: &str) -> String {
 fn interval(row: &Row, samples: &[f64]) -> String {
     match estimate(samples) {
         None => "not measured".into(),
-        Some(Estimate { median, .. }) if samples.len() == 1 => row.unit.shown(median),
-        Some(Estimate { median, low, high, coverage }) => {
-            let (median, low, high) =
-                (row.unit.shown(median), row.unit.shown(low), row.unit.shown(high));
-            let few = if coverage < 0.95 { ", range" } else { "" };
-            format!("{median} ({low}–{high}{few})")
+        Some(estimate) if samples.len() == 1 => row.unit.shown(estimate.median),
+        Some(estimate) if estimate.coverage < 0.95 => {
+            format!("{} range", row.unit.interval(&estimate))
         }
+        Some(estimate) => row.unit.interval(&estimate),
     }
 }
 
@@ -270,7 +268,7 @@ mod tests {
             "load     0 0 0 before the run",
             "quick: not for figures",
             "frames  (7 s; load before 0.5 0 0)",
-            "Portico                  300 k/s (200 k/s–400 k/s, range)",
+            "Portico                  300 k/s (200–400) range",
             "nftables                 100 k/s",
             "3.00× (2.00–4.00)   bar ≥ 4.50×: NOT MET",
             "one worker",

@@ -165,16 +165,37 @@ impl Bar {
 impl Unit {
     /// A value with its unit, in three digits: `1.23 M/s`, `45.6 µs`.
     pub fn shown(self, value: f64) -> String {
-        match self {
-            Self::PerSecond => scaled(value, 1000.0, &["/s", "k/s", "M/s", "G/s"]),
-            Self::BitsPerSecond => {
-                scaled(value, 1000.0, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"])
+        let (factor, name) = self.scale(value);
+        format!("{} {name}", digits(value / factor)).trim_end().to_owned()
+    }
+
+    /// A median with the ends of its interval, all in the unit that fits the median:
+    /// `1.23 M/s (1.20–1.31)`.
+    pub fn interval(self, Estimate { median, low, high, .. }: &Estimate) -> String {
+        let (factor, _) = self.scale(*median);
+        format!("{} ({}–{})", self.shown(*median), digits(low / factor), digits(high / factor))
+    }
+
+    /// The unit that leaves something in front of the point, and how many of ours it has.
+    fn scale(self, value: f64) -> (f64, &'static str) {
+        let (step, names): (f64, &[&'static str]) = match self {
+            Self::PerSecond => (1e3, &["/s", "k/s", "M/s", "G/s"]),
+            Self::BitsPerSecond => (1e3, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"]),
+            Self::Seconds => (1e3, &["ns", "µs", "ms", "s"]),
+            Self::Octets => (1024.0, &["octets", "KiB", "MiB", "GiB"]),
+            Self::Share => return (0.01, "%"),
+            Self::Count => (1e3, &["", "k", "M", "G"]),
+        };
+        let mut factor = if self == Self::Seconds { 1e-9 } else { 1.0 };
+        let mut names = names.iter().copied();
+        let mut name = names.next().unwrap_or_default();
+        for larger in names {
+            if value.abs() < factor * step {
+                break;
             }
-            Self::Seconds => scaled(value * 1e9, 1000.0, &["ns", "µs", "ms", "s"]),
-            Self::Octets => scaled(value, 1024.0, &["octets", "KiB", "MiB", "GiB"]),
-            Self::Share => format!("{} %", digits(value * 100.0)),
-            Self::Count => scaled(value, 1000.0, &["", "k", "M", "G"]),
+            (factor, name) = (factor * step, larger);
         }
+        (factor, name)
     }
 }
 
@@ -182,20 +203,6 @@ impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2}× ({:.2}–{:.2})", self.median, self.low, self.high)
     }
-}
-
-/// A value with the largest of the units that leaves something in front of the point.
-fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
-    let mut unit = units.iter();
-    let mut name = unit.next().copied().unwrap_or_default();
-    for larger in unit {
-        if value.abs() < step {
-            break;
-        }
-        value /= step;
-        name = larger;
-    }
-    format!("{} {name}", digits(value)).trim_end().to_owned()
 }
 
 /// A value in three digits.
@@ -228,6 +235,12 @@ mod tests {
         ] {
             assert_eq!(unit.shown(value), shown);
         }
+    }
+
+    #[test]
+    fn an_interval_is_in_the_unit_of_its_median() {
+        let estimate = Estimate { median: 1.2e6, low: 9e5, high: 2e6, coverage: 0.95 };
+        assert_eq!(Unit::PerSecond.interval(&estimate), "1.20 M/s (0.90–2.00)");
     }
 
     #[test]
