@@ -67,14 +67,6 @@ impl Draw {
             .unwrap_or(most)
     }
 
-    /// A number from 1 to `most` of which small ones are likelier: half of the draws lie in the
-    /// lowest quarter.
-    pub fn mostly_small(&mut self, most: usize) -> usize {
-        let first = self.below(most);
-        let second = self.below(most);
-        1 + if self.chance(500) { first.min(second) / 2 } else { first }
-    }
-
     /// Brings the elements into an order of the seed's.
     pub fn shuffle<T>(&mut self, of: &mut [T]) {
         for last in (1..of.len()).rev() {

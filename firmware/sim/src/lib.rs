@@ -30,7 +30,7 @@ mod world;
 
 pub use check::Violation;
 pub use options::Options;
-pub use plant::Plant;
+pub use plant::run_planted;
 pub use run::{Outcome, run};
 pub use shrink::shrink;
 pub use sweep::{Summary, sweep};

@@ -16,11 +16,14 @@ struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Print what happens in that one
-    #[arg(long, requires = "seed")]
+    #[arg(long, conflicts_with = "seeds")]
     trace: bool,
     /// Find the fault classes that the failure of that one needs
     #[arg(long, requires = "seed", conflicts_with = "trace")]
     shrink: bool,
+    /// Run a small world with a planted bug, to see its checker find it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["seed", "seeds"])]
+    plant: Option<String>,
     /// Leave a class of faults out
     #[arg(long, value_name = "CLASS")]
     without: Vec<String>,
@@ -53,6 +56,9 @@ fn act(arguments: &Arguments) -> Result<bool, String> {
         print!("{}", sim::table());
         return Ok(true);
     }
+    if let Some(name) = &arguments.plant {
+        return planted(name, arguments.trace);
+    }
     if let Some(seed) = arguments.seed {
         return Ok(one(seed, arguments.shrink, options));
     }
@@ -75,6 +81,16 @@ fn one(seed: u64, shrink: bool, options: Options) -> bool {
         println!("again: {}", options.command(seed));
     }
     false
+}
+
+/// Runs a planted bug. Returns whether its checker has found it.
+fn planted(name: &str, trace: bool) -> Result<bool, String> {
+    let (outcome, checker) = sim::run_planted(name, trace)?;
+    let found = outcome.violation.as_ref().is_some_and(|violation| violation.checker == checker);
+    let text = outcome.violation.map_or("nothing was found".to_owned(), |found| found.to_string());
+    println!("{text}");
+    println!("{}", if found { "found, as it must be" } else { "NOT found by its checker" });
+    Ok(found)
 }
 
 /// Runs many seeds. Returns whether every promise was kept in each.

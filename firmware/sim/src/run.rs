@@ -22,10 +22,15 @@ pub struct Outcome {
 /// Runs one seed.
 pub fn run(seed: u64, options: &Options) -> Outcome {
     let plan = Plan::new(seed, options.without);
-    let summary = plan.summary();
     if options.trace {
-        println!("seed {seed}: {summary}");
+        println!("seed {seed}: {}", plan.summary());
     }
+    run_plan(plan, options)
+}
+
+/// Runs one plan.
+pub(crate) fn run_plan(plan: Plan, options: &Options) -> Outcome {
+    let summary = plan.summary();
     let mut world = World::new(plan, options.clone());
     world.run(world.plan.heal);
     world.trial();

@@ -27,6 +27,7 @@ const ALWAYS: &[Phase] = &[
         &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"],
     ),
     phase("tests", &["test", "--quiet", "--workspace", "--no-fail-fast"]),
+    phase("simulator", &["run", "--quiet", "--package", "xtask", "--", "sim", "--seeds", "0..100"]),
     phase("lab scenario", &["run", "--quiet", "--package", "xtask", "--", "lab-scenario"]),
     phase("QEMU scenario", &["run", "--quiet", "--package", "xtask", "--", "demo", "--check"]),
 ];

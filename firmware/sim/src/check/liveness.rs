@@ -3,6 +3,7 @@
 use crate::draw::{MILLISECOND, SECOND};
 use crate::network::Segment;
 use crate::plan::episode::Thread;
+use crate::plant::Plant;
 use crate::world::World;
 use base::VipId;
 use cluster::ViewId;
@@ -73,6 +74,9 @@ impl World {
     /// **settled**: for `long`, no view changes, and no VIP moves that nobody asked to move.
     pub fn check_settled(&mut self, long: u64, what: &str) {
         let (installs, changes) = (self.checks.installs, self.checks.changes);
+        if self.options.plant == Some(Plant::Meddler) {
+            self.meddle();
+        }
         self.run(self.now + long);
         if self.checks.installs != installs {
             let last = self.checks.last_install;

@@ -72,7 +72,7 @@ impl Checks {
     ) -> Option<(Peer, Channel, Vec<u8>)> {
         let opened = opened.ok()??;
         let Content::Sealed(octets) = &datagram.content else { return Some(opened) };
-        self.heard[datagram.from * self.nodes + node] = now;
+        self.note_heard(now, datagram.from, node);
         let digest = digest(octets);
         let claimed = usize::from(opened.0.id.0).checked_sub(1);
         if self.seals.sealed.get(&digest).copied() != claimed {
@@ -89,10 +89,9 @@ impl Checks {
 
     /// The kernel of a node received a datagram in clear, of the start of another that runs.
     pub fn received(&mut self, now: u64, node: usize, from: usize, stamp: Option<Instant>) {
-        let place = from * self.nodes + node;
-        self.heard[place] = now;
+        self.note_heard(now, from, node);
         if let Some(stamp) = stamp {
-            self.stamps[place] = stamp;
+            self.stamps[from * self.nodes + node] = stamp;
         }
     }
 

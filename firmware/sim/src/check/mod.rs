@@ -67,6 +67,8 @@ pub(crate) struct Checks {
     views: HashMap<ViewId, View>,
     /// The last time a datagram of one node came to another, row by row.
     heard: Vec<u64>,
+    /// Since when they hear each other without a longer silence, likewise.
+    contact: Vec<u64>,
     /// The kernel's time stamps of the newest heartbeats, likewise.
     stamps: Vec<Instant>,
     /// How often each node fell out of a view, and when it did last.
@@ -112,6 +114,7 @@ impl Checks {
             vips: vec![VipRecord::default(); plan.vips.len()],
             views: HashMap::new(),
             heard: vec![0; plan.nodes * plan.nodes],
+            contact: vec![0; plan.nodes * plan.nodes],
             stamps: vec![Instant::ZERO; plan.nodes * plan.nodes],
             falls: vec![(0, 0); plan.nodes],
             seals: Seals::default(),
@@ -126,12 +129,24 @@ impl Checks {
         }
     }
 
-    /// Whether two nodes have not heard each other for a while, on any network, either way.
+    /// A node could hear another at this moment.
+    fn note_heard(&mut self, now: u64, from: usize, to: usize) {
+        let (one, other) = (from * self.nodes + to, to * self.nodes + from);
+        let last = self.heard[one].max(self.heard[other]);
+        if now.saturating_sub(last) > self.deaf_after {
+            self.contact[one] = now;
+            self.contact[other] = now;
+        }
+        self.heard[one] = now;
+    }
+
+    /// Whether two nodes do not hear each other on any network, either way, or have only just
+    /// begun to: what each does then, it did without the other.
     fn apart(&self, now: u64, one: usize, other: usize) -> bool {
-        let silent = |from: usize, to: usize| {
-            now.saturating_sub(self.heard[from * self.nodes + to]) > self.deaf_after
-        };
-        silent(one, other) && silent(other, one)
+        let (there, back) = (one * self.nodes + other, other * self.nodes + one);
+        let last = self.heard[there].max(self.heard[back]);
+        now.saturating_sub(last) > self.deaf_after
+            || now.saturating_sub(self.contact[there]) < self.deaf_after * 4
     }
 
     /// Somebody announces a VIP.

@@ -4,7 +4,7 @@
 use crate::draw::Draw;
 use base::time::Duration;
 use base::{Instant, NetworkId, NodeId};
-use cluster::seal::{Greeter, Greeting, Guard, Identity, Secret, Secrets, tag};
+use cluster::seal::{Admission, Greeter, Greeting, Guard, Identity, Secret, Secrets, tag};
 pub(crate) use cluster::seal::{Refusal, greeter::is_greeting};
 use cluster::{Channel, Incarnation, Peer, Settings, Transmit};
 
@@ -21,6 +21,7 @@ pub(crate) struct Sealing {
     control: Guard,
     greeter: Greeter,
     peers: Vec<NodeId>,
+    admissions: Vec<Admission>,
     networks: usize,
     next_greeting: Instant,
     /// Answers to greetings that wait to be sent.
@@ -60,6 +61,7 @@ impl Sealing {
             answers: Vec::new(),
             outrun: None,
             peers,
+            admissions: Vec::new(),
         }
     }
 
@@ -89,6 +91,7 @@ impl Sealing {
         match self.greeter.handle(network, octets, &mut answer)? {
             Greeting::Heard => {}
             Greeting::Admitted(admission) => {
+                self.admissions.push(admission);
                 self.pulse.admit(admission);
                 self.control.admit(admission);
             }
@@ -136,6 +139,17 @@ impl Sealing {
     /// When greetings are due again.
     pub const fn next_greeting(&self) -> Instant {
         self.next_greeting
+    }
+
+    /// Forgets what was heard: a bug that is planted.
+    pub fn forget_windows(&mut self) {
+        for guard in [&mut self.pulse, &mut self.control] {
+            guard.set_peers([]);
+            guard.set_peers(self.peers.iter().copied());
+            for admission in &self.admissions {
+                guard.admit(*admission);
+            }
+        }
     }
 
     /// Takes the next step of a change of the secret.

@@ -92,8 +92,8 @@ impl Plan {
     pub fn new(seed: u64, without: Classes) -> Self {
         let mut draw = Draw::new(seed, "plan");
         let classes = Classes::drawn(&mut Draw::new(seed, "classes")).without(without);
-        let nodes = draw.mostly_small(16);
-        let networks = draw.pick(&[1, 1, 2, 2, 3]);
+        let nodes = draw.pick(&[1, 2, 2, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 11, 16]);
+        let networks = draw.pick(&[1, 1, 1, 2, 2, 3]);
         let vips = vips(&mut draw, nodes, networks);
         let policy = draw.pick(&[Policy::Quorum, Policy::Witness, Policy::Available]);
         let profile = draw.pick(&[
@@ -138,6 +138,7 @@ impl Plan {
     pub fn quiet(seed: u64, nodes: usize, vips: usize) -> Self {
         let mut plan = Self::new(seed, Classes::EVERY);
         let client = ClientPlan { network: 0, habits: Habits::PROPER, gateway: true };
+        let flow = |vip| FlowPlan { client: 0, vip, pace: 10 * MILLISECOND };
         let vip = |vip| VipPlan {
             network: 0,
             group: u16::try_from(vip).unwrap_or_default(),
@@ -153,8 +154,10 @@ impl Plan {
         plan.rates = vec![0; nodes];
         plan.starts = vec![MILLISECOND; nodes];
         plan.clients = vec![client];
-        plan.flows = Vec::new();
+        plan.flows = (0..vips.min(6)).map(flow).collect();
         plan.episodes = Vec::new();
+        plan.weather = Weather::CALM;
+        plan.stalls = Stalls { usual: 20 * MICROSECOND, long: 0, short: 0 };
         plan
     }
 
@@ -177,7 +180,8 @@ impl Plan {
 
 /// VIPs on any of the networks. Some move together; some have a node they prefer.
 fn vips(draw: &mut Draw, nodes: usize, networks: usize) -> Vec<VipPlan> {
-    let count = draw.mostly_small(256);
+    let most = draw.pick(&[4, 16, 64, 256]);
+    let count = 1 + draw.below(most);
     let grouped = draw.chance(200);
     let preferring = draw.chance(200);
     let vips = (0..count).map(|vip| {

@@ -104,6 +104,7 @@ impl World {
                 self.checks.serves(self.now, node, packet.vip, &self.nodes);
                 match self.options.plant {
                     Some(Plant::Resets) if packet.number.is_multiple_of(64) => reply.server = None,
+                    Some(Plant::BlackHole) if packet.number > 64 => return,
                     Some(Plant::OwnSelection) => reply.server = u16::try_from(node).ok(),
                     Some(_) | None => {}
                 }
@@ -113,6 +114,9 @@ impl World {
                 self.send(network, node, Frame { source, destination, body: Body::Reply(reply) });
             }
             Verdict::PassTo(next) => {
+                if self.is_planted(Plant::DropsWhatItReleased) {
+                    return;
+                }
                 let mut packet = *packet;
                 packet.passed_by = u8::try_from(node).ok();
                 let destination = Segment::station(next);

@@ -4,6 +4,8 @@
 mod episodes;
 mod forward;
 mod hostile;
+mod lifecycle;
+mod tables;
 mod threads;
 mod traffic;
 mod trials;
@@ -19,6 +21,7 @@ use crate::node::machine::Wake;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::plan::episode::Thread;
+use crate::plant::Plant;
 use crate::queue::Queue;
 use base::{NetworkId, VipId};
 use hostile::Recorder;
@@ -265,6 +268,11 @@ impl World {
             let until = self.now + self.draw.heavy_tail(MILLISECOND, 30 * MILLISECOND);
             self.nodes[node].machine.stall(thread, until);
         }
+    }
+
+    /// Whether a bug was planted.
+    fn is_planted(&self, plant: Plant) -> bool {
+        self.options.plant == Some(plant)
     }
 
     /// Adds a line to the trace, if there is one.

@@ -7,47 +7,19 @@ use crate::network::Segment;
 use crate::network::frame::{Body, Content, Datagram, Frame, Station};
 use crate::node::life::{Life, id, index};
 use crate::node::sealing::{Refusal, Sealing};
-use crate::plan::episode::{DEPARTURE, Thread};
+use crate::plan::episode::Thread;
 use crate::plant::Plant;
 use base::{Instant, NetworkId, VipId};
-use cluster::wire::{self, Control, Routed};
-use cluster::{Channel, Event as Decision, Ownership, Peer, Request, Role};
+use cluster::wire::{self, Control, Routed, TokenMessage};
+use cluster::{Channel, Event as Decision, Peer, Transmit};
 use std::rc::Rc;
 
 impl World {
-    /// A node is switched on, unless a fault keeps it off.
-    pub(super) fn start(&mut self, node: usize) {
-        if self.nodes[node].off > 0 || self.nodes[node].life.is_some() {
-            return;
-        }
-        let seed = self.draw.seed();
-        let state = &mut self.nodes[node];
-        state.boot(self.now);
-        let now = state.machine.clock.read(self.now);
-        // Without the seal there is no greeting that could tell a node to outrun its past, so
-        // nothing is forgotten then.
-        let incarnation = if self.plan.sealed { state.stored } else { state.boots };
-        state.life = Some(Life::new(now, node, state.boots, incarnation, seed, &self.plan));
-        if let Some(sealing) = self.nodes[node].life.as_mut().and_then(|life| life.sealing.as_mut())
-        {
-            sealing.rotate(self.rotated[node]);
-        }
-        self.checks.boots(node);
-        self.say(|| format!("n{} starts as incarnation {incarnation}", node + 1));
-        for (network, pulled) in self.nodes[node].pulled.clone().into_iter().enumerate() {
-            if pulled > 0 {
-                self.nodes[node].carrier_news.push_back((network, false));
-            }
-        }
-        for thread in Thread::ALL {
-            self.wake_soon(node, thread);
-        }
-    }
-
     /// The pulse thread runs.
     pub(super) fn step_pulse(&mut self, node: usize) {
         let now = self.pulse_clock(node);
-        if self.options.plant != Some(Plant::NeverDrains) || self.events.is_multiple_of(8) {
+        let idle = self.is_planted(Plant::SeldomDrains) && self.now % SECOND > SECOND / 2;
+        if !idle {
             self.drain_pulse(node, now);
         }
         let world = self.now;
@@ -85,6 +57,11 @@ impl World {
         let Some(life) = &mut state.life else { return };
         while let Some(received) = state.machine.pulse_socket.pop_front() {
             let (stamp, network, datagram) = received;
+            if self.options.plant == Some(Plant::ForgetfulWindow)
+                && let Some(sealing) = &mut life.sealing
+            {
+                sealing.forget_windows();
+            }
             let opened = open(life, &datagram, network, Thread::Pulse);
             if let Some((from, _, body)) = self.checks.opened(self.now, node, &datagram, opened) {
                 life.pulse.handle_heartbeat(stamp, now, from, network, &body);
@@ -145,16 +122,6 @@ impl World {
         }
     }
 
-    /// A node hears that it has begun with an incarnation that it had before.
-    fn start_again(&mut self, node: usize, known: u32) {
-        self.say(|| format!("n{} must outrun incarnation {known}", node + 1));
-        self.checks.node_ends(self.now, &self.nodes[node]);
-        let state = &mut self.nodes[node];
-        state.stop();
-        state.stored = known;
-        self.queue.push(self.now + SECOND / 100, Event::Start { node });
-    }
-
     /// When the pulse thread runs next.
     fn sleep_pulse(&mut self, node: usize) {
         let state = &self.nodes[node];
@@ -186,6 +153,9 @@ impl World {
             life.cluster.handle_report(now, report);
         }
         while let Some((_, network, datagram)) = state.machine.control_socket.pop_front() {
+            if node == 0 && self.options.plant == Some(Plant::LostCalls) {
+                continue;
+            }
             let opened = open(life, &datagram, network, Thread::Control);
             if let Some((from, channel, body)) = self.checks.opened(world, node, &datagram, opened)
             {
@@ -239,7 +209,10 @@ impl World {
                     let boot = life.boot;
                     self.queue.push(self.now, Event::Announce { node, boot, vip, turn: 0 });
                 }
-                Decision::View { id, members } => {
+                Decision::View { id, mut members } => {
+                    if node == 0 && self.options.plant == Some(Plant::ForgedView) {
+                        members.pop();
+                    }
                     let before = life.highest_view;
                     life.view = id;
                     life.highest_view = before.max(id);
@@ -276,11 +249,14 @@ impl World {
             let Some(transmit) = life.cluster.poll_transmit() else { return };
             let (to, network) = (index(transmit.to), transmit.network);
             self.checks.sends(self.now, node, &transmit);
-            if transmit.channel == Channel::Control {
-                self.say(|| match wire::decode::<Routed<Control>>(&transmit.body) {
-                    Ok(said) => format!("n{} -> n{}: {:?}", node + 1, to + 1, said.message),
-                    Err(wire::Malformed) => format!("n{} -> n{}: malformed", node + 1, to + 1),
-                });
+            if self.options.trace && transmit.channel == Channel::Control {
+                let said = wire::decode::<Routed<Control>>(&transmit.body);
+                let said = said.map_or_else(|_| "?".to_owned(), |said| brief(&said.message));
+                self.say(|| format!("n{} -> n{}: {said}", node + 1, to + 1));
+            }
+            let twin = self.options.plant == Some(Plant::TwinToken) && node == 0;
+            if let Some(twin) = twin.then(|| forged_token(&transmit)).flatten() {
+                self.checks.sends(self.now, 1, &twin);
             }
             let Some(life) = &mut self.nodes[node].life else { return };
             let content = life.wrap(transmit);
@@ -300,122 +276,33 @@ impl World {
         };
         self.send(network.index(), from, frame);
     }
+}
 
-    /// New tables are obeyed by the data plane.
-    pub(super) fn apply_tables(&mut self, node: usize) {
-        let mut newest = None;
-        loop {
-            let Some(life) = &mut self.nodes[node].life else { return };
-            let Some(ownership) = life.tables.pop_front() else { break };
-            newest = newest.max(Some(ownership.generation));
-            self.apply(node, ownership);
-        }
-        let Some(life) = &mut self.nodes[node].life else { return };
-        if let Some(generation) = newest {
-            life.settled.push_back(generation);
-            self.wake_soon(node, Thread::Control);
-        }
+/// A message, for people.
+fn brief(message: &Control) -> String {
+    if let Control::Call(call) = message {
+        return format!("call {} of {}", call.id, names(&call.members));
     }
+    if let Control::Deny(deny) = message {
+        return format!("deny {}, {:?}", deny.id, deny.objection);
+    }
+    if let Control::Grant(grant) = message {
+        return format!(
+            "grant {}, fence {} µs, doubted {:?}",
+            grant.id, grant.fence, grant.doubted
+        );
+    }
+    format!("{message:?}")
+}
 
-    /// One VIP gets another role.
-    fn apply(&mut self, node: usize, ownership: Ownership) {
-        let Ownership { vip, role, generation } = ownership;
-        let state = &mut self.nodes[node];
-        let clock = state.machine.clock.read(self.now);
-        let Some(life) = &mut state.life else { return };
-        let (_, before) = life.forwarder.role(vip);
-        let served = life.forwarder.serves(clock, vip);
-        if generation < before && self.options.plant != Some(Plant::StaleTables) {
-            return;
-        }
-        life.forwarder.apply(vip, role, generation);
-        let serves = life.forwarder.serves(clock, vip);
-        let owns = matches!(role, Role::Owner { .. });
-        self.say(|| format!("n{} is {role:?} of VIP {} by {generation}", node + 1, vip.0));
-        self.checks.obeys(self.now, node, vip, before, generation, owns);
-        if serves && !served {
-            self.checks.begins(self.now, node, vip, None, &self.nodes);
-        } else if served && !serves {
-            self.checks.ends(self.now, node, vip);
-        }
+/// The token of node 1 as if node 2 had passed it on.
+fn forged_token(transmit: &Transmit) -> Option<Transmit> {
+    if transmit.channel != Channel::Token {
+        return None;
     }
-
-    /// A gate gets another end of its lease.
-    fn set_gate(&mut self, node: usize, network: NetworkId, until: Instant) {
-        let now = self.now;
-        let state = &mut self.nodes[node];
-        let clock = state.machine.clock.read(now);
-        let Some(life) = &mut state.life else { return };
-        let Some(gate) = life.forwarder.gates.get_mut(network.index()) else { return };
-        let before = *gate;
-        if *gate == until {
-            return;
-        }
-        if self.options.plant == Some(Plant::EternalLease) && before != Instant::ZERO {
-            return;
-        }
-        *gate = until;
-        if until <= clock && before > clock {
-            self.say(|| format!("n{} closes its gate on network {}", node + 1, network.0));
-            for vip in self.held(node, network) {
-                self.checks.ends(now, node, vip);
-            }
-        } else if until > clock && before <= clock {
-            let lapsed = self.nodes[node].machine.clock.world(before).min(now);
-            let lapsed = (before != Instant::ZERO).then_some(lapsed);
-            self.say(|| format!("n{} opens its gate on network {}", node + 1, network.0));
-            for vip in self.held(node, network) {
-                self.checks.begins(now, node, vip, lapsed, &self.nodes);
-            }
-        }
-        if until > clock {
-            self.checks.renews(now, node, &self.nodes);
-        }
-    }
-
-    /// The VIPs that a node's table lets it answer for on a network.
-    fn held(&self, node: usize, network: NetworkId) -> Vec<VipId> {
-        let Some(life) = &self.nodes[node].life else { return Vec::new() };
-        let there = |vip: &VipId| self.plan.vips[vip.index()].network == network.index();
-        life.forwarder.held().filter(there).collect()
-    }
-
-    /// A node that stood still goes on.
-    pub(super) fn check_resumed(&mut self, node: usize) {
-        if self.nodes[node].machine.runs(Thread::Forward, self.now) {
-            self.checks.resumes(self.now, node, &self.nodes);
-        }
-    }
-
-    /// An operator asks some running node for a move.
-    pub(crate) fn ask_to_move(&mut self, vip: usize, to: usize) {
-        let Some(node) = self.nodes.iter().position(|node| node.life.is_some()) else { return };
-        self.ask(node, Request::Move { vip: VipId::from(vip), to: id(to) });
-    }
-
-    /// Asks one node.
-    pub(super) fn ask(&mut self, node: usize, request: Request) {
-        let Some(life) = &mut self.nodes[node].life else { return };
-        life.requests.push_back(request);
-        self.wake_soon(node, Thread::Control);
-    }
-
-    /// A node that was told to leave stops.
-    pub(super) fn depart(&mut self, node: usize, boot: u32) {
-        if self.nodes[node].boots == boot {
-            self.say(|| format!("n{} has left", node + 1));
-            self.checks.node_ends(self.now, &self.nodes[node]);
-            self.nodes[node].stop();
-        }
-    }
-
-    /// A node is told to leave, and stops a while after.
-    pub(super) fn ask_to_leave(&mut self, node: usize) {
-        self.nodes[node].off += 1;
-        self.ask(node, Request::Leave);
-        let boot = self.nodes[node].boots;
-        self.queue.push(self.now + DEPARTURE, Event::Depart { node, boot });
-    }
+    let mut routed = wire::decode::<Routed<TokenMessage>>(&transmit.body).ok()?;
+    routed.origin.id = id(1);
+    Some(Transmit { body: wire::encode(&routed)?, ..transmit.clone() })
 }
 
 /// Peers, for people.

@@ -5,6 +5,7 @@ use crate::client::Flow;
 use crate::draw::{MILLISECOND, SECOND};
 use crate::network::Impairment;
 use crate::plan::After;
+use crate::plant::Plant;
 use base::VipId;
 use model::Policy;
 
@@ -93,6 +94,14 @@ impl World {
         self.check_owned();
     }
 
+    /// Moves VIPs, so that some change their owner.
+    pub fn meddle(&mut self) {
+        for vip in 0..self.plan.vips.len() {
+            self.ask_to_move(vip, vip % self.plan.nodes);
+            self.ask_to_move(vip, (vip + 1) % self.plan.nodes);
+        }
+    }
+
     /// Two nodes that hear everybody but each other: nothing moves, views settle.
     fn broken_pair(&mut self, first: usize, second: usize) {
         let changes = self.checks.changes;
@@ -101,6 +110,9 @@ impl World {
             segment.impair(second, first, Impairment::Cut);
         }
         self.say(|| format!("n{} and n{} no longer hear each other", first + 1, second + 1));
+        if self.options.plant == Some(Plant::MeddlerInABrokenPair) {
+            self.meddle();
+        }
         self.run(self.now + 3 * SECOND);
         let moved = self.checks.changes - changes;
         if self.plan.nodes > 2 && moved > 0 {
