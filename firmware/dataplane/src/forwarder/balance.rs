@@ -188,6 +188,11 @@ impl Forwarder {
             self.handed_fragment(pass, ip, owner, verdict);
             return Some(verdict);
         }
+        if found == ReplyMatch::Ambiguous
+            && let Some(verdict) = self.hand_to_all(pass, bytes, offload, headers, ip)
+        {
+            return Some(verdict);
+        }
         let verdict = self
             .recall(pass, ip, &key, found)
             .map(|path| self.pass_on(pass, bytes, offload, headers, ip, &path))

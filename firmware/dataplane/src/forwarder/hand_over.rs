@@ -11,7 +11,7 @@ use base::{Instant, Mac, Offload, ServiceId, VipId};
 use packet::headers::{Headers, Ip};
 use packet::rewrite;
 
-use super::{Forwarder, Pass};
+use super::{Forwarder, Pass, datagram_end, emit};
 use crate::tables::{Owner, Vip};
 use crate::verdict::{DropReason, Verdict};
 
@@ -79,6 +79,41 @@ impl Forwarder {
         known: bool,
     ) -> Option<Owner> {
         self.elsewhere_served(pass, pass.tables.service(service)?.vip, source, known)
+    }
+
+    /// Passes on a reply of which nobody can say whose client it is for, because its server's port
+    /// belongs to several services: every box that serves a virtual address gets it, and the one
+    /// whose flow it is knows it. `None`: there is no such box, or one of them passed it to us.
+    pub(super) fn hand_to_all(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+    ) -> Option<Verdict> {
+        let network = pass.port.network;
+        if pass.tables.is_peer(network, headers.source) {
+            return None;
+        }
+        let end = datagram_end(ip, bytes);
+        let mut last = None;
+        for (place, peer) in pass.tables.peers.iter().enumerate() {
+            let place = u16::try_from(place).ok()?;
+            let Some(station) = peer.station(network) else { continue };
+            if !pass.tables.vips.iter().any(|vip| vip.owner == Owner::Peer(place)) {
+                continue;
+            }
+            if let Some((_, before)) = last.replace((place, station)) {
+                rewrite::set_ethernet(bytes, before, pass.port.mac);
+                let offload = *offload;
+                pass.out.generate_with(pass.id, |out| emit::copy(out, &bytes[..end], offload));
+            }
+        }
+        let (place, _) = last?;
+        let owner = Owner::Peer(place);
+        let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
+        Some(verdict)
     }
 
     /// Passes a packet on to the box that serves its virtual address.

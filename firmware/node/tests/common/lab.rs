@@ -50,6 +50,8 @@ pub struct Lab {
     down: Vec<ServerId>,
     /// Virtual addresses, by their place, that are not this node's.
     given: Vec<(usize, Owner)>,
+    /// Stations of the second of the other boxes, once it is heard.
+    second: Option<[Mac; 2]>,
     neighbors: BTreeMap<(u16, std::net::Ipv6Addr), Mac>,
     /// What the forwarder sees.
     pub tables: Tables,
@@ -90,6 +92,7 @@ impl Lab {
             attached: attached.to_vec(),
             down: vec![],
             given: vec![],
+            second: None,
             neighbors,
             tables: Tables::default(),
             forwarder: Forwarder::new(capacity, SEED),
@@ -172,6 +175,12 @@ impl Lab {
         self.publish();
     }
 
+    /// The second of the other boxes is heard from these stations, too.
+    pub fn learn_peer(&mut self, stations: [Mac; 2]) {
+        self.second = Some(stations);
+        self.publish();
+    }
+
     /// The leases of both networks end then.
     pub fn lease_until(&mut self, until: Instant) {
         self.forwarder.set_leases([until; NETWORKS]);
@@ -190,8 +199,8 @@ impl Lab {
             let ports = self.tables.ports.iter().zip(macs);
             Peer { stations: ports.map(|(port, mac)| (port.network, mac)).collect() }
         };
-        let silent = Peer::default();
-        self.tables.peers = Arc::new(vec![stations(PEER), silent]);
+        let second = self.second.map(stations).unwrap_or_default();
+        self.tables.peers = Arc::new(vec![stations(PEER), second]);
         let entries = self.neighbors.iter().map(|(&(port, address), &mac)| (port, address, mac));
         self.tables.neighbors = Arc::new(AddressTable::build(SEED, entries));
     }

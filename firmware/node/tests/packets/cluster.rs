@@ -9,8 +9,8 @@ use dataplane::tables::Owner;
 use fixtures::{ACK, PSH, Packet, SENDER, SYN, arp_request, fragments, neighbor_solicitation};
 
 use crate::common::{
-    CLIENT, CLIENT6, INSIDE, Lab, OUTSIDE, PEER, Port, ROUTER, Wire, inside, outside, to_inside,
-    to_outside, with_macs,
+    CLIENT, CLIENT6, INSIDE, Lab, OUTSIDE, PEER, Port, ROUTER, Wire, inside, mac_of, outside,
+    to_inside, to_outside, with_macs,
 };
 use crate::table::{Case, Step, check, hop, ip, may_be_cut, tcp, udp};
 
@@ -104,6 +104,24 @@ fn a_servers_reply_goes_to_the_box_that_serves_its_client() {
             out: vec![to_outside(&hop(udp("10.0.0.12:99", "203.0.113.5:7", b"x")))],
         },
     ]);
+}
+
+#[test]
+fn a_reply_from_a_port_of_several_services_goes_to_every_box_that_serves_one() {
+    let reply = inside(&tcp("10.0.0.14:9000", CLIENT, SYN | ACK, b""));
+    let mut lab = Lab::new();
+    assert_eq!(lab.receive(&reply).verdict, "drop no_flow", "all is ours, and nobody knows it");
+    peer_serves(&mut lab);
+    let seen = lab.receive(&reply);
+    assert_eq!(seen.verdict, "handed over");
+    let sent: Vec<_> = seen.sent.iter().map(|it| it.bytes.clone()).collect();
+    assert_eq!(sent, [passed(&reply).bytes]);
+    assert_eq!(lab.receive(&from_peer(&reply)).verdict, "drop no_flow", "once");
+    lab.learn_peer([mac_of(ip("10.0.0.202")); 2]);
+    lab.give_away("www6", Owner::Peer(1));
+    let sent: Vec<_> = lab.receive(&reply).sent.into_iter().map(|it| it.bytes).collect();
+    let other = with_macs(reply.bytes.clone(), mac_of(ip("10.0.0.202")), INSIDE);
+    assert_eq!(sent, [passed(&reply).bytes, other], "and no box that serves nothing");
 }
 
 #[test]
