@@ -31,6 +31,16 @@ pub fn seed(patience: Duration) -> io::Result<Seed> {
     Ok(Seed { value: u64::from_ne_bytes(octets), unguessable })
 }
 
+/// Draws octets for something that must be unique, without waiting.
+///
+/// # Errors
+/// As opening or reading `/dev/urandom` fails.
+pub fn octets<const N: usize>() -> io::Result<[u8; N]> {
+    let mut octets = [0; N];
+    File::open("/dev/urandom")?.read_exact(&mut octets)?;
+    Ok(octets)
+}
+
 /// `/dev/random` polls as readable once the generator is ready, and for ever after.
 fn wait_until_ready(patience: Duration) -> io::Result<bool> {
     let device = File::open("/dev/random")?;

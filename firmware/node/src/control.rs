@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use base::address::{mapped, unmapped};
 use base::rng::Rng;
 use base::time::Duration;
-use base::{Instant, Mac, PoolId, PortId, ServerId};
+use base::{Instant, Mac, NetworkId, PoolId, PortId, ServerId};
 use dataplane::tables::{AddressTable, Tables};
 use model::config::ServerState;
 use model::event::Event;
@@ -39,8 +39,9 @@ const CONFLICT_PAUSE: Duration = Duration::from_secs(10);
 /// Something control has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// A frame to put on the wire.
-    Transmit(PortId, ArrayVec<u8, FRAME>),
+    /// A frame to put on the wire; one that says where a virtual address is, only while the lease
+    /// on its network lasts.
+    Transmit(PortId, ArrayVec<u8, FRAME>, Option<NetworkId>),
     /// Something for the log.
     Event(Event),
 }
@@ -315,6 +316,9 @@ impl Control {
         let Some(mac) = self.attached.get(port.index()).map(|attached| attached.mac) else {
             return;
         };
+        let network = self.plan.node().ports.get(port.index()).map(|p| p.network);
+        let vips = &mut self.tables.vips.iter();
+        let lease = network.filter(|_| vips.any(|vip| vip.address == address));
         match unmapped(address) {
             IpAddr::V4(own) => {
                 let arp = |operation, target_mac| Arp {
@@ -326,18 +330,18 @@ impl Control {
                 };
                 let request = arp(Operation::Request, Mac::ZERO);
                 let reply = arp(Operation::Reply, Mac::BROADCAST);
-                self.transmit(port, |out| arp::emit(out, mac, Mac::BROADCAST, &request));
-                self.transmit(port, |out| arp::emit(out, mac, Mac::BROADCAST, &reply));
+                for arp in [request, reply] {
+                    self.transmit(port, lease, |out| arp::emit(out, mac, Mac::BROADCAST, &arp));
+                }
             }
             IpAddr::V6(own) => {
                 let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
                 let to = Mac::of_multicast(IpAddr::V6(all));
-                let network = self.plan.node().ports.get(port.index()).map(|p| p.network);
                 let router = network
                     .and_then(|network| self.tables.networks.get(network.index()))
                     .is_some_and(|network| network.transit);
                 let flags = AdvertisementFlags { router, solicited: false, overrides: true };
-                self.transmit(port, |out| {
+                self.transmit(port, lease, |out| {
                     ndp::emit_advertisement(out, mac, to, own, all, own, flags)
                 });
             }
@@ -356,11 +360,13 @@ impl Control {
                 let target_mac = Mac::ZERO;
                 let arp = Arp { operation, sender_mac: table.mac, sender, target_mac, target };
                 let destination = to.unwrap_or(Mac::BROADCAST);
-                self.transmit(port, |out| arp::emit(out, table.mac, destination, &arp));
+                self.transmit(port, None, |out| arp::emit(out, table.mac, destination, &arp));
             }
             IpAddr::V6(target) => {
                 let Some(own) = table.ipv6.or_else(|| self.vip6_on(port)) else { return };
-                self.transmit(port, |out| ndp::emit_solicitation(out, table.mac, own, target, to));
+                self.transmit(port, None, |out| {
+                    ndp::emit_solicitation(out, table.mac, own, target, to)
+                });
             }
         }
     }
@@ -374,11 +380,16 @@ impl Control {
         addresses.find(|address| address.to_ipv4_mapped().is_none())
     }
 
-    fn transmit(&mut self, port: PortId, build: impl FnOnce(&mut [u8]) -> Option<usize>) {
+    fn transmit(
+        &mut self,
+        port: PortId,
+        lease: Option<NetworkId>,
+        build: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) {
         let mut frame = ArrayVec::from([0; FRAME]);
         if let Some(length) = build(&mut frame) {
             frame.truncate(length);
-            self.said.push_back(Said::Transmit(port, frame));
+            self.said.push_back(Said::Transmit(port, frame, lease));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod captures;
 mod errands;
+pub mod membership;
 mod questions;
 
 use std::collections::VecDeque;
@@ -11,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
 use base::{Instant, ServerId};
+use dataplane::tables::Owner;
 use model::event::Event;
 use model::limits;
 use model::operator::{Origin, Reply, Request, Topic};
@@ -106,6 +108,8 @@ pub struct ControlThread {
     pub others: Others,
     /// Grows while control makes progress.
     pub progress: Arc<AtomicU64>,
+    /// This box as a member of a cluster of several.
+    pub member: Option<membership::Membership>,
     /// Where events go.
     pub journal: Journal,
     /// What runs here, but for the time.
@@ -127,6 +131,7 @@ impl ControlThread {
             self.hear_workers(now);
             self.hear_ports(now, &mut state);
             self.hear_probes(now);
+            self.confer(now);
             self.control.handle_timeout(now);
             self.look_at_configuration(now, &mut state);
             self.look_at_capture();
@@ -144,6 +149,9 @@ impl ControlThread {
             // from everything else.
             for _ in 0..worker.events.slots() {
                 let Ok(event) = worker.events.pop() else { break };
+                if let Some(member) = &mut self.member {
+                    member.handle_neighbor(now, &self.control, &event);
+                }
                 self.control.handle_event(now, event);
             }
             // Freed here, so that forwarders free nothing.
@@ -158,6 +166,7 @@ impl ControlThread {
             match change {
                 Change::Attached(port, attached) => {
                     self.control.handle_port(now, port, attached);
+                    self.tell_member(port, attached);
                     changed = true;
                 }
                 Change::Door(worker, change) => state.doors.push_back((worker, change)),
@@ -212,9 +221,11 @@ impl ControlThread {
         let up: Vec<bool> = ports
             .map(|port| self.control.attached().get(port.index()).is_some_and(|a| a.up))
             .collect();
-        if !up.is_empty() && up.iter().all(|&up| up) {
+        let agreed = plan.vips().iter().all(|vip| vip.owner != Owner::Nobody);
+        if !up.is_empty() && up.iter().all(|&up| up) && agreed {
             state.serving = true;
-            self.journal.boot("serving", format!("{} VIPs", up.len()));
+            let served = plan.vips().iter().filter(|vip| vip.owner == Owner::Us).count();
+            self.journal.boot("serving", format!("{served} VIPs"));
         }
     }
 
@@ -223,9 +234,9 @@ impl ControlThread {
         while let Some(said) = self.control.poll_said() {
             match said {
                 Said::Event(event) => self.journal.note(&event),
-                Said::Transmit(port, frame) => {
+                Said::Transmit(port, frame, lease) => {
                     // Full: the frame is lost; questions and announcements are repeated.
-                    spoke |= self.workers[0].frames.push((port, frame)).is_ok();
+                    spoke |= self.workers[0].frames.push((port, frame, lease)).is_ok();
                 }
             }
         }
@@ -342,17 +353,22 @@ impl ControlThread {
     }
 
     fn sleep(&self, state: &State) {
-        let deadlines =
-            [self.control.next_deadline(), self.doors.next_deadline(), self.engine.next_deadline()];
+        let member = self.member.as_ref();
+        let deadlines = [
+            self.control.next_deadline(),
+            self.doors.next_deadline(),
+            self.engine.next_deadline(),
+            member.and_then(membership::Membership::next_deadline),
+        ];
         let now = clock::now();
         let next = deadlines.into_iter().flatten().min().map_or(IDLE, |at| at.since(now));
         let blocked = state.tables.iter().any(Option::is_some) || !state.doors.is_empty();
         let limit =
             if blocked || !state.waiting.is_empty() { Duration::from_millis(5) } else { IDLE };
-        match self.doors.fd() {
-            Some(monitor) => netio::wait(&[self.wake.fd(), monitor], Some(next.min(limit))),
-            None => netio::wait(&[self.wake.fd()], Some(next.min(limit))),
-        };
+        let mut fds = vec![self.wake.fd()];
+        fds.extend(self.doors.fd());
+        fds.extend(member.into_iter().flat_map(membership::Membership::fds));
+        netio::wait(&fds, Some(next.min(limit)));
         self.wake.drain();
     }
 }

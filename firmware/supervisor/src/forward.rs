@@ -4,6 +4,7 @@
 //! and ports that were replaced go back to control to be freed; of the lock around the
 //! measurements it only ever tries the handle.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use packet::segment;
 use rtrb::Producer;
 
 use crate::clock;
+use crate::gates::Gates;
 use crate::tap::Tap;
 use crate::wiring::{Door, Measurements, PACKET_OCTETS, Packet, PortChange, Retired, WorkerEnds};
 
@@ -34,6 +36,7 @@ const PINNED: Duration = Duration::from_secs(1);
 pub struct Worker {
     ends: WorkerEnds,
     forwarder: Forwarder,
+    gates: Arc<Gates>,
     tables: Box<Tables>,
     doors: [Option<Box<Door>>; PORTS],
     counts: [PortCounts; PORTS],
@@ -49,9 +52,10 @@ pub struct Worker {
 
 impl Worker {
     /// A worker that has neither tables nor ports yet.
-    pub fn new(ends: WorkerEnds, forwarder: Forwarder, spin: Duration) -> Self {
+    pub fn new(ends: WorkerEnds, forwarder: Forwarder, gates: Arc<Gates>, spin: Duration) -> Self {
         Self {
             ends,
+            gates,
             forwarder,
             tables: Box::default(),
             doors: std::array::from_fn(|_| None),
@@ -115,6 +119,7 @@ impl Worker {
                 );
             }
             self.out.clear();
+            self.forwarder.set_leases(self.gates.until());
             self.forwarder.set_pressure(if behind { Pressure::High } else { Pressure::None });
             self.forwarder.burst(now, &self.tables, id, &mut frames, &mut self.out);
             self.hand_over(&mut frames);
@@ -134,8 +139,12 @@ impl Worker {
     fn send_for_others(&mut self, now: Instant) -> bool {
         let mut busy = false;
         for _ in 0..BURST {
-            let Ok((port, frame)) = self.ends.frames.pop() else { break };
+            let Ok((port, frame, lease)) = self.ends.frames.pop() else { break };
             busy = true;
+            // At the last moment: control may have stood still since it wanted this.
+            if lease.is_some_and(|network| !self.gates.open(clock::now(), network)) {
+                continue;
+            }
             if let Some(door) = self.doors.get_mut(port.index()).and_then(Option::as_mut) {
                 if let Some(tap) = &mut self.tap {
                     tap.look(clock::now(), port.index(), Direction::Out, [&frame[..]].into_iter());
@@ -183,6 +192,8 @@ impl Worker {
             && let Ok(tables) = self.ends.tables.pop()
         {
             let old = std::mem::replace(&mut self.tables, tables);
+            self.ends.shared.taken.store(self.tables.generation, Ordering::Release);
+            self.ends.control.wake();
             // There is room: we are the only producer.
             let _ = self.ends.retired.push(Retired::Tables(old));
             // What waited for a neighbor may go now.

@@ -20,13 +20,16 @@ pub struct Settings {
     pub name: String,
     /// The cluster document as it was read.
     pub text: String,
+    /// What only the boxes of the cluster know.
+    pub secret: Option<String>,
 }
 
 /// Reads the documents of a folder. Whatever is wrong with them is in the journal afterwards;
 /// `None`: not even this node's own addresses are known.
 pub fn load(folder: &Path, journal: &Journal) -> Option<Settings> {
-    let name = match read(folder, NODE).and_then(|text| parsed(NODE, NodeDocument::parse(&text))) {
-        Ok(document) => document.name,
+    let document = read(folder, NODE).and_then(|text| parsed(NODE, NodeDocument::parse(&text)));
+    let NodeDocument { name, secret } = match document {
+        Ok(document) => document,
         Err(refusal) => return refuse(journal, &refusal, None),
     };
     let text = match read(folder, CLUSTER) {
@@ -39,13 +42,13 @@ pub fn load(folder: &Path, journal: &Journal) -> Option<Settings> {
             let (vips, services) = (config.vips.len(), config.services.len());
             journal.note(&Event::ConfigLoaded { vips, services, servers });
             journal.boot("config", format!("{CLUSTER}, node {name}"));
-            return Some(Settings { config, name, text });
+            return Some(Settings { config, name, text, secret });
         }
         Ok(config) => Refusal::stranger(&name, &config),
         Err(refusal) => refusal,
     };
     let rest = Config::salvage(&text, &name);
-    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text }))
+    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text, secret }))
 }
 
 /// Why a document cannot be used.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
-use base::Mac;
 use base::rng::Rng;
+use base::{Instant, Mac};
 use dataplane::Forwarder;
 use hoststack::HostStack;
 use model::config::Config;
@@ -24,6 +24,8 @@ use crate::clock;
 use crate::control::{ControlThread, Ending};
 use crate::faces::{Errands, Faces, Kept, Line, LineSession, News, Order, Post};
 use crate::forward::{Worker, empty_measurements};
+use crate::gates::Gates;
+use crate::joining::{Ties, join};
 use crate::journal::Journal;
 use crate::others::{Others, attachments};
 use crate::ports::Doors;
@@ -67,7 +69,7 @@ pub fn run(place: Place, folder: &Path, machine: Machine, journal: &Journal) -> 
     let line = line(place, folder, journal);
     let mut threads = Threads::default();
     let ending = Arc::new(Ending::default());
-    let started = start(place, settings, line, seed, &threads, &ending, journal);
+    let started = start((place, folder), settings, line, seed, &threads, &ending, journal);
     match started {
         Ok(pulses) => watch(machine, &pulses, &mut threads, &ending, journal),
         Err(error) => {
@@ -78,7 +80,7 @@ pub fn run(place: Place, folder: &Path, machine: Machine, journal: &Journal) -> 
 }
 
 fn start(
-    place: Place,
+    (place, folder): (Place, &Path),
     settings: Option<Settings>,
     line: Option<Box<dyn Line>>,
     seed: u64,
@@ -87,7 +89,8 @@ fn start(
     journal: &Journal,
 ) -> std::io::Result<Vec<Pulse>> {
     let mut rng = Rng::new(seed);
-    let (plan, text) = plan(settings, rng.next());
+    let secret = settings.as_ref().and_then(|settings| settings.secret.clone());
+    let (mut plan, text) = plan(settings, rng.next());
     let cores = init::thread::cores().unwrap_or_else(|_| vec![0]);
     let crew = Crew::of(place, &cores);
     let ports = plan.node().ports.len();
@@ -102,7 +105,20 @@ fn start(
         // The boot list so far stands on the line already; what follows is the faces' to write.
         journal.move_to_console(faces.wake.clone());
     }
-    let mut pulses = crew.set_to_work(workers, &size, &mut rng, threads, journal);
+    let gates = Arc::new(Gates::new(Instant::FAR));
+    let mut pulses = crew.set_to_work(workers, &size, &gates, &mut rng, threads, journal);
+    let progress = Arc::new(AtomicU64::new(0));
+    pulses.push(Pulse::counter("control", progress.clone()));
+    let ties = Ties {
+        workers: control_ends.iter().map(|ends| ends.shared.clone()).collect(),
+        control: control_wake.clone(),
+        progress: progress.clone(),
+        gates,
+        seed: rng.next(),
+    };
+    let joined = join(&mut plan, secret.as_deref(), (place, folder), ties, (threads, journal))?;
+    let (member, pulse) = joined.unzip();
+    pulses.extend(pulse);
     let (verdict_sender, verdicts) = channel();
     let (probes_wake, (renewer, renewals)) = (probes.wake.clone(), channel());
     let of_control = (verdict_sender, control_wake.clone(), renewals);
@@ -119,8 +135,6 @@ fn start(
     let mut face = face(line, greeting, (post, ordered), &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
-    let progress = Arc::new(AtomicU64::new(0));
-    pulses.push(Pulse::counter("control", progress.clone()));
     let engine = Engine::new(now, text, plan.config().clone(), plan.node().clone());
     let others = Others { probes: renewer, probes_wake, faces: news };
     let control = ControlThread {
@@ -136,6 +150,7 @@ fn start(
         engine,
         others,
         progress,
+        member,
         journal: journal.clone(),
         version,
         ending: ending.clone(),
@@ -175,6 +190,7 @@ impl Crew {
         &self,
         workers: Vec<WorkerEnds>,
         size: &Size,
+        gates: &Arc<Gates>,
         rng: &mut Rng,
         threads: &Threads,
         journal: &Journal,
@@ -187,7 +203,8 @@ impl Crew {
             let progress = move || shared.progress.load(Ordering::Relaxed);
             let name = format!("forward-{number}");
             pulses.push(Pulse { name: name.clone(), progress: Arc::new(progress) });
-            let worker = Worker::new(ends, forwarder(size, rng.next(), journal), self.spin);
+            let forwarder = forwarder(size, rng.next(), journal);
+            let worker = Worker::new(ends, forwarder, gates.clone(), self.spin);
             let manner = Manner { core: self.core(number), real_time: None };
             threads.critical(&name, manner, journal, move || worker.run());
         }

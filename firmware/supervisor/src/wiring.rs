@@ -13,7 +13,7 @@ use dataplane::{Counters, Event, Tables};
 use model::status::Flows;
 use netio::{Receiver, Transmitter, Wake};
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base::Instant;
@@ -33,8 +33,9 @@ pub struct Packet {
     pub bytes: ArrayVec<u8, PACKET_OCTETS>,
 }
 
-/// A frame that control wants on the wire.
-pub type ControlFrame = (PortId, ArrayVec<u8, 128>);
+/// A frame that control wants on the wire; only while the lease of a network lasts, if it speaks
+/// for a virtual address there.
+pub type ControlFrame = (PortId, ArrayVec<u8, 128>, Option<NetworkId>);
 
 /// What a worker needs of a port.
 pub type Door = (Receiver, Transmitter);
@@ -126,6 +127,8 @@ pub struct WorkerShared {
     pub wake: Wake,
     /// Grows while the worker makes progress.
     pub progress: AtomicU64,
+    /// The generation of the tables that the worker has.
+    pub taken: AtomicU32,
     /// Somebody wants fresh measurements.
     pub wanted: AtomicBool,
     /// The last measurements. The worker only tries the lock.
@@ -177,6 +180,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
         let shared = Arc::new(WorkerShared {
             wake: Wake::new()?,
             progress: AtomicU64::new(0),
+            taken: AtomicU32::new(0),
             wanted: AtomicBool::new(false),
             measured: Mutex::new(None),
         });

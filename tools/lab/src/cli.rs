@@ -5,7 +5,7 @@ use crate::lifecycle::{self, Plan};
 use crate::network::Wiring;
 use crate::place::Place;
 use crate::relay::Relay;
-use crate::topology::{Counts, Role};
+use crate::topology::Counts;
 use crate::{LabError, console, echo, status, switch, switches, traffic};
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -197,9 +197,6 @@ fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
         Kind::Switch => Wiring::Switch { seed: up.seed, guests: false },
     };
     lifecycle::up(place, &design, supervisor)?;
-    if design.topology.hosts.iter().filter(|host| matches!(host.role, Role::Node(_))).count() > 1 {
-        println!("note: the nodes form no cluster yet; each of them answers for every VIP");
-    }
     println!("the lab is up; logs are in {}; try:", place.folder.display());
     for hint in lifecycle::hints(&design) {
         println!("  {hint}");

@@ -123,8 +123,9 @@ pub fn up(place: &Place, design: &Design, supervisor: &Path) -> Result<(), LabEr
     };
     let started = (|| {
         write_state(place, design, Some(supervisor))?;
+        let secret = secret()?;
         for (host, name) in nodes() {
-            write_documents(place, host, name, &design.cluster)?;
+            write_documents(place, host, (name, &secret), &design.cluster)?;
             start_node(place, host, supervisor)?;
         }
         nodes().try_for_each(|(host, _)| wait_for_serving(place, &host.name))
@@ -178,10 +179,17 @@ fn undo_on_error<T>(place: &Place, result: Result<T, LabError>) -> Result<T, Lab
 }
 
 /// Writes the documents of a node.
-fn write_documents(place: &Place, host: &Host, node: &str, cluster: &str) -> Result<(), LabError> {
+fn write_documents(
+    place: &Place,
+    host: &Host,
+    (node, secret): (&str, &str),
+    cluster: &str,
+) -> Result<(), LabError> {
     let folder = place.host_folder(&host.name);
     std::fs::create_dir_all(&folder).map_err(LabError::file(&folder))?;
-    for (file, text) in [("cluster.toml", cluster), ("node.toml", &node_document(node))] {
+    for (file, text) in
+        [("cluster.toml", cluster), ("node.toml", &node_document(node, Some(secret)))]
+    {
         let path = folder.join(file);
         std::fs::write(&path, text).map_err(LabError::file(&path))?;
     }
@@ -224,8 +232,19 @@ fn start_node(place: &Place, host: &Host, supervisor: &Path) -> Result<(), LabEr
 }
 
 /// The node document that says which node of the cluster document this is.
-pub fn node_document(name: &str) -> String {
-    format!("name = \"{name}\"\n")
+pub fn node_document(name: &str, secret: Option<&str>) -> String {
+    let secret = secret.map(|secret| format!("secret = \"{secret}\"\n")).unwrap_or_default();
+    format!("name = \"{name}\"\n{secret}")
+}
+
+/// What the nodes of one lab know and nobody else does.
+fn secret() -> Result<String, LabError> {
+    let path = Path::new("/dev/urandom");
+    let mut octets = [0; 24];
+    std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut octets))
+        .map_err(LabError::file(path))?;
+    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 /// Waits until the log of a node says that it serves.

@@ -171,7 +171,7 @@ fn with_config(
         Role::Node(name) => name.clone(),
         Role::Server { .. } | Role::Client => node.name.clone(),
     };
-    let document = node_document(&name);
+    let document = node_document(&name, None);
     let files =
         [("/config/cluster.toml", cluster.as_bytes()), ("/config/node.toml", document.as_bytes())];
     let path = place.folder.join(format!("initrd-{}", node.name));

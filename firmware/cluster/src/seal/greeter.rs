@@ -31,7 +31,7 @@ use super::{Admission, Identity, Refusal, Salt, Secrets, keys};
 use crate::Incarnation;
 
 /// The channel of greetings in headers, beside those of [`crate::Channel`].
-pub(super) const CHANNEL: u8 = 0x80;
+pub const CHANNEL: u8 = 0x80;
 
 /// Octets of a greeting's body.
 const BODY: usize = 38;

@@ -82,6 +82,11 @@ impl Control {
         theirs.find(|(_, vip)| is(vip)).map(|(id, _)| VipId::from(id))
     }
 
+    /// The generation of the tables in which everything so far is carried out.
+    pub fn next_generation(&self) -> u32 {
+        self.tables.generation.wrapping_add(u32::from(self.publish_at.is_some()))
+    }
+
     /// Where the other boxes of the cluster are heard, by their place in [`Owner::Peer`].
     pub fn handle_peers(&mut self, now: Instant, peers: Vec<Peer>) {
         if *self.tables.peers != peers {
@@ -141,7 +146,7 @@ mod tests {
         while let Some(said) = control.poll_said() {
             match said {
                 // Octet 41 of an ARP message is the last of the address it is about.
-                Said::Transmit(_, frame) => announced.push(frame[41]),
+                Said::Transmit(_, frame, _) => announced.push(frame[41]),
                 Said::Event(event) => events.push(event),
             }
         }

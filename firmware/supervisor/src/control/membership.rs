@@ -1,0 +1,289 @@
+//! What control does as a member of a cluster: hears the other boxes and the pulse thread, and
+//! carries out what was agreed on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
+
+use base::{Instant, NodeId, Offload, PortId};
+use cluster::seal::Secrets;
+use cluster::{Channel, Event as Note, Incarnation, OwnershipGeneration, Peer};
+use model::config::{Config, Node};
+use model::event::Event;
+use model::limits::CLUSTER_PORT;
+use netio::{Datagrams, Transmitter};
+use node::membership::{Agreed, Beat, Card, Council, News};
+use node::{Attached, Control};
+use rtrb::{Consumer, Producer};
+
+use super::ControlThread;
+use crate::pulse::{Order, Sockets};
+use crate::wiring::ControlEnds;
+
+/// The kinds of datagram that are the pulse thread's: heartbeats and greetings.
+const OF_PULSE: [u8; 2] = [Channel::Heartbeat as u8, cluster::seal::greeter::CHANNEL];
+/// Those that are ours.
+const OF_CONTROL: [u8; 2] = [Channel::Token as u8, Channel::Control as u8];
+
+/// This box as a member.
+pub struct Membership {
+    council: Council,
+    /// To the pulse thread.
+    orders: Producer<Order>,
+    /// Orders that there was no room for.
+    pending: VecDeque<Order>,
+    /// From the pulse thread.
+    news: Consumer<News>,
+    /// Wakes the pulse thread.
+    pulse: std::sync::Arc<netio::Wake>,
+    sockets: BTreeMap<PortId, Sockets>,
+    attached: BTreeMap<PortId, Attached>,
+    /// Statements that not every forwarder obeys yet, with the tables that say so.
+    unsettled: VecDeque<(u32, OwnershipGeneration)>,
+    secrets: Secrets,
+    /// Starts of this box are counted in this file.
+    count: Option<std::path::PathBuf>,
+}
+
+impl Membership {
+    /// A member that has heard nobody yet.
+    pub fn new(
+        council: Council,
+        (orders, news): (Producer<Order>, Consumer<News>),
+        pulse: std::sync::Arc<netio::Wake>,
+        secrets: Secrets,
+        count: Option<std::path::PathBuf>,
+    ) -> Self {
+        Self {
+            council,
+            orders,
+            pending: VecDeque::new(),
+            news,
+            pulse,
+            sockets: BTreeMap::new(),
+            attached: BTreeMap::new(),
+            unsettled: VecDeque::new(),
+            secrets,
+            count,
+        }
+    }
+
+    /// A port came, went, gained or lost its carrier.
+    pub fn handle_port(
+        &mut self,
+        config: &Node,
+        port: PortId,
+        attached: Attached,
+    ) -> Result<(), String> {
+        self.council.handle_port(port, &attached);
+        self.attached.insert(port, attached);
+        self.sockets.remove(&port);
+        let Some(settings) = config.ports.get(port.index()).filter(|_| attached.up) else {
+            self.order(Order::Port(port, attached, None));
+            return Ok(());
+        };
+        let open = |kinds: &[u8]| -> Result<Sockets, netio::OpenError> {
+            let (interface, vlan) = (settings.interface.as_str(), settings.vlan);
+            let receiver = Datagrams::open(interface, vlan, CLUSTER_PORT, kinds)?;
+            Ok(Sockets { receiver, transmitter: Transmitter::open(interface, vlan)? })
+        };
+        let opened = open(&OF_PULSE).and_then(|pulse| Ok((pulse, open(&OF_CONTROL)?)));
+        match opened {
+            Ok((pulse, control)) => {
+                self.sockets.insert(port, control);
+                self.order(Order::Port(port, attached, Some(Box::new(pulse))));
+                Ok(())
+            }
+            Err(error) => {
+                self.order(Order::Port(port, attached, None));
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Something to wait for.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.values().map(|sockets| sockets.receiver.fd())
+    }
+
+    /// When there is something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.council.next_deadline()
+    }
+
+    /// A station said where an address is: perhaps one that was asked for.
+    pub fn handle_neighbor(&mut self, now: Instant, control: &Control, event: &dataplane::Event) {
+        let dataplane::Event::NeighborSeen { port, address, mac, solicited } = *event else {
+            return;
+        };
+        if let Some(vip) = control.claimed(port, address) {
+            self.council.handle_probe(now, vip, Some(mac));
+        }
+        if solicited && let Some(network) = control.is_witness(port, address) {
+            self.order(Order::Witness(network));
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        self.pending.push_back(order);
+        self.pass_orders();
+    }
+
+    fn pass_orders(&mut self) {
+        while let Some(order) = self.pending.pop_front() {
+            if let Err(rtrb::PushError::Full(order)) = self.orders.push(order) {
+                self.pending.push_front(order);
+                break;
+            }
+        }
+        self.pulse.wake();
+    }
+
+    /// Hears the pulse thread and the other boxes.
+    fn hear(&mut self, now: Instant) {
+        if !self.pending.is_empty() {
+            self.pass_orders();
+        }
+        for _ in 0..self.news.slots() {
+            let Ok(news) = self.news.pop() else { break };
+            self.council.handle_news(now, news);
+        }
+        for (port, sockets) in &mut self.sockets {
+            // What comes meanwhile is for the next round.
+            for _ in 0..1_024 {
+                let Some(arrival) = sockets.receiver.receive() else { break };
+                self.council.handle_frame(now, *port, arrival.frame);
+            }
+        }
+        self.council.handle_timeout(now);
+    }
+
+    /// Says which statements every forwarder obeys.
+    fn settle(&mut self, now: Instant, workers: &[ControlEnds]) {
+        let taken = |worker: &ControlEnds| worker.shared.taken.load(Ordering::Acquire);
+        while let Some((tables, generation)) = self.unsettled.front().copied() {
+            let obeyed = |worker| taken(worker).wrapping_sub(tables) < u32::MAX / 2;
+            if !workers.iter().all(obeyed) {
+                break;
+            }
+            self.unsettled.pop_front();
+            self.council.handle_settled(now, generation);
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some((port, frame)) = self.council.poll_frame() {
+            if let Some(sockets) = self.sockets.get_mut(&port) {
+                // What is lost is sent again.
+                let _ = sockets.transmitter.send(&[(&frame, Offload::NONE)]);
+            }
+        }
+    }
+
+    /// Begins anew with an incarnation above one that others know.
+    fn begin_anew(&mut self, now: Instant, known: Incarnation, config: &Config, node: &Node) {
+        let incarnation = Incarnation(known.0.saturating_add(1));
+        let Ok(card) = card(incarnation, self.secrets.clone(), self.count.as_deref()) else {
+            return;
+        };
+        let seed = u64::from(incarnation.0);
+        self.council = Council::new(now, config, node, &card, seed);
+        self.unsettled.clear();
+        for (port, attached) in &self.attached {
+            self.council.handle_port(*port, attached);
+        }
+        self.order(Order::Anew(Box::new(Beat::new(now, config, node, &card, seed))));
+    }
+}
+
+impl ControlThread {
+    /// A port is another than it was.
+    pub(super) fn tell_member(&mut self, port: PortId, attached: Attached) {
+        let Some(member) = &mut self.member else { return };
+        if let Err(reason) = member.handle_port(self.control.plan().node(), port, attached) {
+            let name = self.control.plan().node().ports.get(port.index()).map(|it| &it.name);
+            let port = name.cloned().unwrap_or_default();
+            self.journal.note(&Event::PortLost { port, reason });
+        }
+    }
+
+    /// One round of the cluster's business.
+    pub(super) fn confer(&mut self, now: Instant) {
+        let Some(member) = &mut self.member else { return };
+        member.hear(now);
+        member.settle(now, &self.workers);
+        while let Some(agreed) = member.council.poll_agreed() {
+            match agreed {
+                Agreed::Orders(orders) => member.order(Order::Orders(orders)),
+                Agreed::Owner(vip, owner, generation) => {
+                    self.control.handle_owner(now, vip, owner);
+                    let tables = self.control.next_generation();
+                    member.unsettled.push_back((tables, generation));
+                }
+                Agreed::Announce(vip) => self.control.announce_vip(now, vip),
+                Agreed::Probe(vip) => {
+                    self.control.probe(vip);
+                    member.council.handle_probe(now, vip, None);
+                }
+                Agreed::Ask(network) => self.control.ask_witnesses(network),
+                Agreed::Peers(peers) => self.control.handle_peers(now, peers),
+                Agreed::Note(note) => {
+                    if let Some(event) = told(&note, self.control.plan().config()) {
+                        self.journal.note(&event);
+                    }
+                }
+                Agreed::Outrun(known) => {
+                    let (config, node) = (self.control.plan().config(), self.control.plan().node());
+                    member.begin_anew(now, known, config, node);
+                }
+            }
+        }
+        member.send();
+    }
+}
+
+/// Who this box is in this start, counted in a file if there is one.
+///
+/// # Errors
+/// The system gives no random octets.
+pub fn card(
+    least: Incarnation,
+    secrets: Secrets,
+    count: Option<&std::path::Path>,
+) -> std::io::Result<Card> {
+    let stored = count.and_then(|path| std::fs::read_to_string(path).ok());
+    let stored = stored.and_then(|text| text.trim().parse::<u32>().ok()).unwrap_or(0);
+    let incarnation = Incarnation(least.0.max(stored.saturating_add(1)));
+    if let Some(path) = count {
+        // Without it the others remember, and say so.
+        let _ = std::fs::write(path, format!("{}\n", incarnation.0));
+    }
+    Ok(Card { incarnation, salt: init::entropy::octets()?, secrets })
+}
+
+/// What happened in the cluster, for the log.
+fn told(note: &Note, config: &Config) -> Option<Event> {
+    let name = |id: NodeId| {
+        let node = config.nodes.iter().find(|node| NodeId(node.id.into()) == id);
+        node.map_or_else(|| format!("node {}", id.0), |node| node.name.clone())
+    };
+    let names = |members: &[Peer]| members.iter().map(|member| name(member.id)).collect();
+    Some(match note {
+        Note::View { members, .. } if members.is_empty() => Event::ViewLeft,
+        Note::View { id, members } => {
+            Event::ViewAgreed { view: id.to_string(), members: names(members) }
+        }
+        Note::Called { id, members, held } => {
+            Event::ViewCalled { view: id.to_string(), members: names(members), held: *held }
+        }
+        Note::Condemned(nodes) => Event::NodesCondemned { nodes: nodes.iter().map(name).collect() },
+        Note::Conflict { vip, mac } => {
+            let vip = config.vips.get(vip.index());
+            let network = vip.and_then(|vip| config.networks.get(vip.network.index()));
+            let address = vip.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |vip| vip.address);
+            let network = network.map(|network| network.name.clone()).unwrap_or_default();
+            Event::AddressConflict { address, network, mac: *mac }
+        }
+        Note::Orders(_) | Note::Ownership(_) | Note::Probe(_) | Note::Announce(_) => return None,
+    })
+}

@@ -1,0 +1,102 @@
+//! How a box becomes a member of a cluster of several: its place in the agreement, the pulse
+//! thread, and the gates that it keeps.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use base::Instant;
+use cluster::Incarnation;
+use cluster::seal::{Secret, Secrets};
+use model::limits::NETWORKS;
+use netio::Wake;
+use node::Plan;
+use node::membership::{Beat, Council};
+use rtrb::RingBuffer;
+
+use crate::clock;
+use crate::control::membership::{Membership, card};
+use crate::gates::Gates;
+use crate::journal::Journal;
+use crate::pulse::PulseThread;
+use crate::start::Place;
+use crate::threads::{Manner, Threads};
+use crate::watch::Pulse;
+use crate::wiring::WorkerShared;
+
+/// The pulse thread's real-time priority, above control's.
+const PRIORITY: u8 = 30;
+/// Orders to the pulse thread, and news from it, that may wait. Full: the newest wait where they
+/// come from.
+const DEPTH: usize = 256;
+/// Where starts are counted, where something can be stored.
+const COUNT: &str = "incarnation";
+
+/// What the other threads have to do with it.
+pub struct Ties {
+    /// Every forwarder.
+    pub workers: Vec<Arc<WorkerShared>>,
+    /// Wakes control.
+    pub control: Arc<Wake>,
+    /// Grows while control makes progress.
+    pub progress: Arc<AtomicU64>,
+    /// What every forwarder looks at.
+    pub gates: Arc<Gates>,
+    /// For everything that is drawn.
+    pub seed: u64,
+}
+
+/// Makes the box a member if others are configured. Nothing is served then that was not agreed
+/// on; without a secret nothing is served at all.
+///
+/// # Errors
+/// The kernel gives no event descriptor or no random octets.
+pub fn join(
+    plan: &mut Plan,
+    secret: Option<&str>,
+    (place, folder): (Place, &Path),
+    ties: Ties,
+    (threads, journal): (&Threads, &Journal),
+) -> std::io::Result<Option<(Membership, Pulse)>> {
+    if plan.config().nodes.len() < 2 {
+        return Ok(None);
+    }
+    plan.share();
+    ties.gates.set([Instant::ZERO; NETWORKS]);
+    let Some(secret) = secret else {
+        let others = plan.config().nodes.len() - 1;
+        let detail = format!(
+            "{others} other nodes are configured and node.toml has no secret, expected \
+             secret = \"...\", the same on all of them; no virtual address is served"
+        );
+        journal.boot("cluster", detail);
+        return Ok(None);
+    };
+    let secrets = Secrets::one(Secret::new(secret));
+    // The box's own folder is in memory, and forgotten; the other boxes remember.
+    let count: Option<PathBuf> = (place == Place::Lab).then(|| folder.join(COUNT));
+    let card = card(Incarnation(1), secrets.clone(), count.as_deref())?;
+    let (now, wake) = (clock::now(), Arc::new(Wake::new()?));
+    let beat = Beat::new(now, plan.config(), plan.node(), &card, ties.seed);
+    let council = Council::new(now, plan.config(), plan.node(), &card, ties.seed);
+    let (order, orders) = RingBuffer::new(DEPTH);
+    let (news, heard) = RingBuffer::new(DEPTH);
+    let progress = Arc::new(AtomicU64::new(0));
+    let thread = PulseThread {
+        beat,
+        orders,
+        news,
+        wake: wake.clone(),
+        control: ties.control,
+        gates: ties.gates,
+        workers: ties.workers,
+        control_progress: ties.progress,
+        progress: progress.clone(),
+    };
+    let manner = Manner { core: None, real_time: Some(PRIORITY) };
+    threads.critical("pulse", manner, journal, move || thread.run());
+    let (nodes, start) = (plan.config().nodes.len(), card.incarnation.0);
+    journal.boot("cluster", format!("{nodes} nodes configured, start {start} of this one"));
+    let member = Membership::new(council, (order, heard), wake, secrets, count);
+    Ok(Some((member, Pulse::counter("pulse", progress))))
+}
