@@ -54,6 +54,7 @@ pub struct Counters {
 
 /// What went through one service or server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))] // one cache line
 pub struct Traffic {
     /// Flows now.
     pub active: u32,

@@ -289,6 +289,11 @@ impl Forwarder {
                 self.counters.prefetch(record.service(), record.server());
             }
         }
+        for parsed in burst.iter() {
+            if let Some((slot, Direction::Request)) = parsed.found {
+                tables.prefetch_neighbor(self.flows.record(slot).server());
+            }
+        }
     }
 
     /// Whether one more of these fits the port's rate now.

@@ -59,6 +59,14 @@ impl<V: Copy> AddressTable<V> {
         None
     }
 
+    /// Brings the place of an address near.
+    #[inline]
+    pub fn prefetch(&self, scope: u16, address: Ipv6Addr) {
+        if let Some(slot) = self.slots.get(self.home(scope, address)) {
+            base::sys::prefetch(slot);
+        }
+    }
+
     /// Every entry, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u16, Ipv6Addr, V)> + '_ {
         self.slots.iter().flatten().copied()
@@ -78,7 +86,7 @@ impl<V: Copy> AddressTable<V> {
     fn home(&self, scope: u16, address: Ipv6Addr) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
         let hash = hash_endpoint(address, scope, self.seed) as usize;
-        hash & (self.slots.len() - 1)
+        hash & (self.slots.len().wrapping_sub(1))
     }
 }
 

@@ -128,6 +128,7 @@ impl Peer {
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(32))] // never on two cache lines
 pub struct Service {
     /// Its address.
     pub vip: VipId,
@@ -159,6 +160,7 @@ impl Pool {
 
 /// A server. Its number never stands for another address or port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(32))] // never on two cache lines
 pub struct Server {
     /// Where it is.
     pub address: Ipv6Addr,
@@ -206,6 +208,21 @@ impl Tables {
         }
         if let Some(service) = self.service(service) {
             base::sys::prefetch(service);
+        }
+    }
+
+    /// Brings the link-layer address of a server near, where there are so many that they do not
+    /// stay near by themselves. What is known of the server should be.
+    #[inline]
+    pub fn prefetch_neighbor(&self, server: ServerId) {
+        /// They fit into the first-level cache.
+        const FEW: usize = 256;
+        if self.neighbors.len() > FEW
+            && let Some(server) = self.server(server)
+            && let Some(network) = server.link.and_then(|link| self.networks.get(link.index()))
+            && let Some(port) = network.port
+        {
+            self.neighbors.prefetch(port.0, server.address);
         }
     }
 
