@@ -22,7 +22,7 @@ use crate::pulse::PulseThread;
 use crate::start::Place;
 use crate::threads::{Manner, Threads};
 use crate::watch::Pulse;
-use crate::wiring::WorkerShared;
+use crate::wiring::{ControlEnds, WorkerShared};
 
 /// The pulse thread's real-time priority, above control's.
 const PRIORITY: u8 = 30;
@@ -44,6 +44,19 @@ pub struct Ties {
     pub gates: Arc<Gates>,
     /// For everything that is drawn.
     pub seed: u64,
+}
+
+impl Ties {
+    /// What forwarders and control have to do with it: gates that are open until somebody joins.
+    pub fn new(workers: &[ControlEnds], control: Arc<Wake>, seed: u64) -> Self {
+        Self {
+            workers: workers.iter().map(|ends| ends.shared.clone()).collect(),
+            control,
+            progress: Arc::default(),
+            gates: Arc::new(Gates::new(Instant::FAR)),
+            seed,
+        }
+    }
 }
 
 /// Makes the box a member if others are configured. Nothing is served then that was not agreed

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
+use base::Mac;
 use base::rng::Rng;
-use base::{Instant, Mac};
 use dataplane::Forwarder;
 use hoststack::HostStack;
 use model::config::Config;
@@ -91,31 +91,18 @@ fn start(
     let mut rng = Rng::new(seed);
     let secret = settings.as_ref().and_then(|settings| settings.secret.clone());
     let (mut plan, text) = plan(settings, rng.next());
-    let cores = init::thread::cores().unwrap_or_else(|_| vec![0]);
-    let crew = Crew::of(place, &cores);
     let ports = plan.node().ports.len();
-    let size = size(boot::available_memory(journal), crew.workers, ports);
-    journal.boot(
-        "forwarding",
-        format!("{} workers, {} flows each", crew.workers, size.capacity.flows),
-    );
+    let (crew, size) = crew(place, ports, journal);
     let Wiring { workers, control: control_ends, control_wake, probes, faces } =
         wire(crew.workers)?;
     if place == Place::Box && line.is_some() {
         // The boot list so far stands on the line already; what follows is the faces' to write.
         journal.move_to_console(faces.wake.clone());
     }
-    let gates = Arc::new(Gates::new(Instant::FAR));
-    let mut pulses = crew.set_to_work(workers, &size, &gates, &mut rng, threads, journal);
-    let progress = Arc::new(AtomicU64::new(0));
+    let ties = Ties::new(&control_ends, control_wake.clone(), rng.next());
+    let mut pulses = crew.set_to_work(workers, &size, &ties.gates, &mut rng, threads, journal);
+    let progress = ties.progress.clone();
     pulses.push(Pulse::counter("control", progress.clone()));
-    let ties = Ties {
-        workers: control_ends.iter().map(|ends| ends.shared.clone()).collect(),
-        control: control_wake.clone(),
-        progress: progress.clone(),
-        gates,
-        seed: rng.next(),
-    };
     let joined = join(&mut plan, secret.as_deref(), (place, folder), ties, (threads, journal))?;
     let (member, pulse) = joined.unzip();
     pulses.extend(pulse);
@@ -159,6 +146,16 @@ fn start(
     threads.restartable("probes", Manner::default(), journal, move || prober.run());
     threads.restartable("faces", Manner::default(), journal, move || face.run());
     Ok(pulses)
+}
+
+/// Who forwards, and how much each of them can hold.
+fn crew(place: Place, ports: usize, journal: &Journal) -> (Crew, Size) {
+    let cores = init::thread::cores().unwrap_or_else(|_| vec![0]);
+    let crew = Crew::of(place, &cores);
+    let size = size(boot::available_memory(journal), crew.workers, ports);
+    let (workers, flows) = (crew.workers, size.capacity.flows);
+    journal.boot("forwarding", format!("{workers} workers, {flows} flows each"));
+    (crew, size)
 }
 
 fn control_manner(place: Place) -> Manner {

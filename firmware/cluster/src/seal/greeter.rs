@@ -42,7 +42,8 @@ pub fn is_greeting(datagram: &[u8]) -> bool {
     datagram.get(1) == Some(&CHANNEL)
 }
 
-/// Which node a datagram claims to be from, which is where an answer goes. It need not be authentic.
+/// Which node a datagram claims to be from, which is where an answer goes. It need not be
+/// authentic.
 pub fn sender(datagram: &[u8]) -> Option<NodeId> {
     Header::read(datagram).ok().map(|header| header.sender)
 }

@@ -93,8 +93,8 @@ fn what_cannot_be_set_is_refused_and_changes_nothing() {
         (
             "pool.\"a\0\".scheduler",
             "maglev",
-            "pool.\"a\u{fffd}\": \"a\u{fffd}\" is not a name, expected a name in quotes of at most 63 \
-             letters, digits, -, _ and ., beginning with a letter or digit",
+            "pool.\"a\u{fffd}\": \"a\u{fffd}\" is not a name, expected a name in quotes of at most \
+             63 letters, digits, -, _ and ., beginning with a letter or digit",
         ),
         (
             "pool.a-name-of-more-than-48-octets-which-messages-cut-off.scheduler",
