@@ -60,6 +60,60 @@ pub fn adopt(places: &[Place], candidates: &[Candidate]) -> Vec<(usize, NodeId)>
     adopted
 }
 
+/// Levels what nodes own: moves groups from who has most for its weight to who has least, until
+/// no move would bring them nearer to each other. `movable` tells which groups may move; at most
+/// `limit` do. Each result is a group and its new owner.
+pub fn level(
+    places: &[Place],
+    candidates: &[Candidate],
+    movable: impl Fn(usize) -> bool,
+    limit: usize,
+) -> Vec<(usize, NodeId)> {
+    let mut owners: Vec<NodeId> = places.iter().map(|place| place.owner).collect();
+    let mut moves = Vec::new();
+    let share = |count: usize, weight: u16| count * 1_000_000 / usize::from(weight.max(1));
+    let candidates: Vec<&Candidate> = candidates.iter().filter(|c| c.weight > 0).collect();
+    while moves.len() < limit {
+        let count = |id: NodeId| owners.iter().filter(|owner| **owner == id).count();
+        let counts: Vec<usize> = candidates.iter().map(|candidate| count(candidate.id)).collect();
+        // The pair whose distance shrinks most, and the first group that can go that way.
+        let mut best: Option<(usize, usize, NodeId)> = None;
+        for (from, giver) in candidates.iter().enumerate() {
+            for (to, taker) in candidates.iter().enumerate() {
+                let high = share(counts[from], giver.weight);
+                let low = share(counts[to] + 1, taker.weight);
+                if from == to || high <= low || best.is_some_and(|(gain, ..)| gain >= high - low) {
+                    continue;
+                }
+                let moved = |group: usize| moves.iter().any(|(known, _)| *known == group);
+                let group = (0..places.len()).find(|&group| {
+                    let Place { able, prefer, .. } = places[group];
+                    owners[group] == giver.id
+                        && able.contains(taker.id)
+                        && prefer != Some(giver.id)
+                        && movable(group)
+                        && !moved(group)
+                });
+                if let Some(group) = group {
+                    best = Some((high - low, group, taker.id));
+                }
+            }
+        }
+        let Some((_, group, to)) = best else { break };
+        owners[group] = to;
+        moves.push((group, to));
+    }
+    moves
+}
+
+/// Which of a node's groups to give to the node with the least to do, so that the two come nearest
+/// to each other: the one whose load is nearest to half of the distance `apart` (thousandths), but
+/// none that would only turn it round.
+pub fn relieve(loads: &[(usize, u32)], apart: u32) -> Option<usize> {
+    let fits = loads.iter().filter(|(_, load)| *load > 0 && *load < apart);
+    fits.min_by_key(|(group, load)| (load.abs_diff(apart / 2), *group)).map(|(group, _)| *group)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +146,40 @@ mod tests {
         assert_eq!(adopted, [(1, 3), (2, 2), (3, 3), (4, 1), (5, 1), (6, 2)]);
         let lazy = [Candidate { id: NodeId(4), weight: 0 }];
         assert_eq!(adopt(&[place(0, &[4], None)], &lazy), [(0, NodeId(4))]);
+    }
+
+    #[test]
+    fn levelling_brings_counts_within_one_and_respects_who_is_preferred() {
+        let candidates =
+            [(1, 1), (2, 1), (3, 1)].map(|(id, weight)| Candidate { id: NodeId(id), weight });
+        let place = |owner, prefer: Option<u16>| Place {
+            owner: NodeId(owner),
+            able: set(&[1, 2, 3]),
+            prefer: prefer.map(NodeId),
+        };
+        let places: Vec<Place> = (0..9).map(|n| place(1 + n % 2, None)).collect();
+        let moves = level(&places, &candidates, |_| true, 32);
+        let mut owners: Vec<u16> = places.iter().map(|place| place.owner.0).collect();
+        for (group, to) in &moves {
+            owners[*group] = to.0;
+        }
+        let counts = [1, 2, 3].map(|id| owners.iter().filter(|owner| **owner == id).count());
+        assert_eq!((counts, moves.len()), ([3, 3, 3], 3));
+        assert_eq!(level(&places, &candidates, |_| true, 2).len(), 2);
+        assert_eq!(level(&places, &candidates, |_| false, 32), []);
+        let preferred: Vec<Place> = (0..6).map(|_| place(1, Some(1))).collect();
+        assert_eq!(level(&preferred, &candidates, |_| true, 32), []);
+        // Four to one differ by what one move only turns round.
+        let weighted = [(1, 4), (2, 1)].map(|(id, weight)| Candidate { id: NodeId(id), weight });
+        let places: Vec<Place> = (0..5).map(|n| place(1 + n / 4, None)).collect();
+        assert_eq!(level(&places, &weighted, |_| true, 32), []);
+    }
+
+    #[test]
+    fn the_load_nearest_to_half_of_the_distance_goes_and_a_flood_stays() {
+        let loads = [(0, 900), (1, 120), (2, 60), (3, 0)];
+        assert_eq!(relieve(&loads, 300), Some(1));
+        assert_eq!(relieve(&loads, 100), Some(2));
+        assert_eq!(relieve(&[(0, 900)], 800), None);
     }
 }

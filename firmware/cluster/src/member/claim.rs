@@ -22,6 +22,7 @@ use crate::wire::Origin;
 use crate::{Event, NodeSet, Ownership, OwnershipGeneration, Role};
 use base::time::Duration;
 use base::{Instant, Mac, NodeId, VipId};
+use model::Policy;
 
 /// How long the previous owner passes on what still comes to it: as long as an ARP cache that
 /// missed every announcement but the last of the first burst stays wrong.
@@ -180,6 +181,9 @@ impl Cluster {
                 continue;
             }
             self.locals[group].generation = entry.generation;
+            if self.locals[group].owner != entry.owner {
+                self.balance.moved(group, self.clock);
+            }
             self.locals[group].owner = entry.owner;
             self.locals[group].previous = entry.previous;
             let not_before = self.fence;
@@ -278,10 +282,11 @@ impl Cluster {
     /// Opens what nobody else can be serving, and asks for what we may have to take over.
     pub(super) fn pursue(&mut self) {
         let now = self.clock;
+        let rival = self.rival_serves();
         let needed = if self.careful { self.patience } else { self.pace.interval };
         for group in 0..self.groups.len() {
             match self.locals[group].claim {
-                Claim::Taking { not_before } if not_before <= now => {
+                Claim::Taking { not_before } if not_before <= now && !rival => {
                     let mut vips = self.groups[group].vips.iter();
                     let silent = vips.all(|vip| {
                         self.silent[vip.index()].is_some_and(|since| now.since(since) >= needed)
@@ -301,6 +306,21 @@ impl Cluster {
         if self.probe_at <= now {
             self.probe();
         }
+    }
+
+    /// Whether somebody who serves is heard and is not in our view: it may own what we would claim,
+    /// whatever became of its answers to our questions. With a quorum its leases have run out.
+    fn rival_serves(&self) -> bool {
+        if self.settings.policy == Policy::Quorum {
+            return false;
+        }
+        let members = self.members();
+        let mut peers = self.report.iter().flat_map(|report| &report.peers);
+        peers.any(|sight| {
+            sight.presence == crate::Presence::Heard
+                && !members.contains(sight.peer.id)
+                && sight.said.gates.iter().any(|gate| gate.open)
+        })
     }
 
     /// Asks for the VIPs of groups that we take, and of those that would be ours if who is not

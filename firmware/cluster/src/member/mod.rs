@@ -1,10 +1,12 @@
 //! Membership and ownership: what the members agree on.
 
+mod balance;
 mod call;
 mod claim;
 mod flap;
 mod groups;
 mod owner;
+mod pacing;
 mod ring;
 mod sight;
 mod watch;
@@ -17,6 +19,7 @@ use crate::{
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
+use balance::Balance;
 use base::rng::Rng;
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
@@ -72,6 +75,16 @@ pub enum Request {
         vip: VipId,
         /// To whom.
         to: NodeId,
+    },
+    /// Move everything off a node, and let it own nothing until further notice.
+    Drain {
+        /// Which.
+        node: NodeId,
+    },
+    /// Let a drained node own VIPs again.
+    Restore {
+        /// Which.
+        node: NodeId,
     },
     /// Hand everything over and leave the cluster: what is done before this node stops.
     Leave,
@@ -200,6 +213,13 @@ pub struct Cluster {
     probe_at: Instant,
     probed: VipId,
     wanted: Vec<Wish>,
+    /// Members that are to own nothing, or something again, as soon as the token is here.
+    to_drain: Vec<(NodeId, bool)>,
+    balance: Balance,
+    /// The token's number when L was changed last, and when we saw that.
+    paced: (u64, Instant),
+    /// The orders that shortened our leases last: the token waits until they are obeyed.
+    shortened: u64,
     /// Since when a lease that we need is closed.
     closed_since: Option<Instant>,
     leaving: bool,
@@ -256,6 +276,10 @@ impl Cluster {
             probe_at: Instant::FAR,
             probed: VipId(0),
             wanted: Vec::new(),
+            to_drain: Vec::new(),
+            balance: Balance::new(count),
+            paced: (0, now),
+            shortened: 0,
             closed_since: None,
             leaving: false,
             orders: Orders::outside(pace.floor),
@@ -446,6 +470,9 @@ impl Cluster {
             muted: self.muted(),
         };
         if orders != self.orders {
+            if orders.lease < self.orders.lease {
+                self.shortened = self.orders.revision + 1;
+            }
             self.orders = Orders { revision: self.orders.revision + 1, ..orders };
             self.events.push_back(Event::Orders(self.orders.clone()));
         }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use base::NodeId;
 
 /// Moves under way at a time.
-const MOVES: usize = 32;
+pub const MOVES: usize = 32;
 
 impl Cluster {
     /// Who adopts what, if only `members` are left.
@@ -87,6 +87,9 @@ impl Cluster {
     /// Everything that the holder of the token does with it.
     pub(super) fn work(&mut self) {
         let now = self.clock;
+        self.drain_members();
+        self.tell_load();
+        self.agree_on_pace();
         self.wish();
         let Possession::Holding { token, .. } = &mut self.possession else { return };
         let mut wishes = core::mem::take(&mut token.wishes);
@@ -208,6 +211,21 @@ impl Cluster {
         self.push_wishes(rescues);
         let clearances = self.clearances();
         self.push_wishes(clearances);
+        let improvements = self.improvements();
+        self.push_wishes(improvements);
+    }
+
+    /// Carries out which members are to own nothing.
+    fn drain_members(&mut self) {
+        let Possession::Holding { token, .. } = &mut self.possession else { return };
+        for (node, drained) in core::mem::take(&mut self.to_drain) {
+            if drained {
+                token.drained.insert(node);
+            } else {
+                token.drained.remove(node);
+            }
+        }
+        self.drained = token.drained;
     }
 
     fn push_wishes(&mut self, wanted: Vec<Wish>) {

@@ -184,7 +184,8 @@ impl Cluster {
         if *until > now || self.campaign.is_some() || self.unfinished() {
             return;
         }
-        if self.settling_until().is_some_and(|until| until > now) {
+        let obeyed = self.report.as_ref().map_or(0, |report| report.obeyed);
+        if self.settling_until().is_some_and(|until| until > now) || obeyed < self.shortened {
             return;
         }
         let Some(next) = successor(&token.members, self.own) else {

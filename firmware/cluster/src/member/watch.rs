@@ -313,6 +313,8 @@ impl Cluster {
                 self.wanted.push(Wish { group, to, asked: true, ready: false });
                 Reply::Begun
             }
+            Request::Drain { node } => self.ask_drain(node, true),
+            Request::Restore { node } => self.ask_drain(node, false),
             Request::Leave => {
                 if self.leaving {
                     return Reply::Already;
@@ -321,6 +323,17 @@ impl Cluster {
                 Reply::Begun
             }
         }
+    }
+
+    fn ask_drain(&mut self, node: NodeId, drained: bool) -> Reply {
+        if !self.members().contains(node) {
+            return Reply::Impossible;
+        }
+        if self.drained.contains(node) == drained {
+            return Reply::Already;
+        }
+        self.to_drain.push((node, drained));
+        Reply::Begun
     }
 
     /// When something is due next.

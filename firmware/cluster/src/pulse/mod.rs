@@ -23,7 +23,9 @@ use gate::{Gate, State};
 use model::Policy;
 use peer::{Sent, Watched};
 
-/// Peers that are not heard get every so many heartbeats only: enough to find each other.
+/// Peers that are not heard for this long …
+const LOST: Duration = Duration::from_secs(10);
+/// … get every so many heartbeats only: enough to find each other.
 const BEACON: u64 = 5;
 /// Between two questions to the witnesses of a network while nobody is missing.
 const WITNESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -293,15 +295,19 @@ impl Pulse {
         if self.orders.standing == Standing::Outside || !foreign {
             return;
         }
+        let members: NodeSet = self.orders.members.iter().map(|peer| peer.id).collect();
         let was_ours = self.orders.members.contains(&from);
-        let excluded = was_ours && said.view > ours;
+        let most = said.members.len() * 2 >= members.len();
+        let excluded = was_ours && said.view > ours && most;
         let serves = said.gates.iter().any(|gate| gate.open);
-        let members = self.orders.members.iter().map(|peer| peer.id).collect();
         let outranked = supersedes((said.view, said.members), (ours, members));
+        // Less than L, in which it may not claim anything new; more than a heal takes to be seen
+        // on both sides.
         let patience = self.orders.patience;
+        let deaf = (patience / 2).max(self.pace.interval * 5 / 2);
         let bar = match watched.unheard_since {
-            None => serves && outranked && !was_ours,
-            Some(since) => serves && !was_ours && watched.heard_at.since(since) > patience,
+            None => serves && outranked,
+            Some(since) => serves && watched.heard_at.since(since) > deaf,
         };
         if excluded || bar {
             self.barred = Some((ours, now + patience * 3));
@@ -399,7 +405,8 @@ impl Pulse {
         };
         for watched in &self.peers {
             let member = watched.peer.is_some_and(|peer| self.orders.members.contains(&peer));
-            if !member && watched.presence == Presence::Silent && !tick.is_multiple_of(BEACON) {
+            let lost = now.since(watched.heard_at) > LOST;
+            if !member && lost && !tick.is_multiple_of(BEACON) {
                 continue;
             }
             let echoed = member && !self.orders.muted.contains(watched.id);

@@ -1,0 +1,198 @@
+//! Voluntary moves: nobody failed, but things could stand better.
+//!
+//! Whoever comes first in the ring levels how many groups each member owns while there is little
+//! to do, so that a newcomer has its share at once, and brings groups back to who is preferred.
+//! Where there is much to do, the busiest member gives away one group at a time, once it has been
+//! more than 20 points above the least busy one for 30 s, until they are within 10.
+
+use super::Cluster;
+use super::owner::MOVES;
+use super::ring::Possession;
+use crate::placement::{self, Candidate, NOBODY, Place};
+use crate::wire::{Load, Wish};
+use alloc::vec::Vec;
+use base::time::Duration;
+use base::{Instant, NodeId};
+
+/// Between two voluntary moves of one group: four in 180 s.
+const REST: Duration = Duration::from_secs(46);
+/// Utilisation below which owners are counted instead of weighed, in thousandths.
+const IDLE: u32 = 50;
+/// Distance at which moving begins, how long it must last, and at which it ends.
+const APART: u32 = 200;
+const APART_FOR: Duration = Duration::from_secs(30);
+const NEAR: u32 = 100;
+/// Time constant of smoothing what members say of their load.
+const SMOOTHING: Duration = Duration::from_secs(10);
+
+/// What this node knows of loads.
+#[derive(Clone, Debug, Default)]
+pub struct Balance {
+    /// By group: smoothed load here, in millionths of what this node can carry.
+    load: Vec<u32>,
+    loaded_at: Option<Instant>,
+    /// By group: when it last got another owner.
+    moved_at: Vec<Option<Instant>>,
+    /// Since when we are far above the least busy member.
+    apart_since: Option<Instant>,
+    /// We are giving away.
+    giving: bool,
+}
+
+impl Balance {
+    pub fn new(groups: usize) -> Self {
+        Self {
+            load: alloc::vec![0; groups],
+            moved_at: alloc::vec![None; groups],
+            ..Self::default()
+        }
+    }
+
+    /// A group has got another owner.
+    pub fn moved(&mut self, group: usize, now: Instant) {
+        if let Some(at) = self.moved_at.get_mut(group) {
+            *at = Some(now);
+        }
+    }
+}
+
+impl Cluster {
+    /// The load that each VIP puts on this node, in thousandths of what the node can carry, by
+    /// [`base::VipId`].
+    pub fn handle_load(&mut self, now: Instant, load: &[u16]) {
+        let since = self.balance.loaded_at.replace(now).map_or(SMOOTHING, |at| now.since(at));
+        let part = since.min(SMOOTHING).as_millis().max(1);
+        for (group, smoothed) in self.groups.iter().zip(&mut self.balance.load) {
+            let vips = group.vips.iter().filter_map(|vip| load.get(vip.index()));
+            let new: u64 = vips.map(|load| u64::from(*load) * 1_000).sum();
+            let whole = SMOOTHING.as_millis();
+            let old = u128::from(*smoothed);
+            let next = (old * (whole - part) + u128::from(new) * part) / whole;
+            *smoothed = u32::try_from(next).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Writes into the token what this node has to do.
+    pub(super) fn tell_load(&mut self) {
+        let mine = (0..self.groups.len()).filter(|group| self.table[*group].owner == self.own.id);
+        let used = mine.map(|group| self.balance.load[group]).fold(0, u32::saturating_add) / 1_000;
+        let node = self.own.id;
+        let weight = self.settings.node(node).map_or(1, |node| node.weight);
+        let members = self.members();
+        if let Possession::Holding { token, .. } = &mut self.possession {
+            token.loads.retain(|load| load.node != node && members.contains(load.node));
+            token.loads.push(Load { node, weight, used });
+        }
+    }
+
+    /// The moves that would make things better, if now is the time for any.
+    pub(super) fn improvements(&mut self) -> Vec<Wish> {
+        let Possession::Holding { token, .. } = &self.possession else { return Vec::new() };
+        let complete = token.loads.len() == token.members.len();
+        let whole = self.condemned.is_empty() && self.suspected().is_empty();
+        let steady = self.view.as_ref().is_some_and(|view| {
+            self.clock.since(view.since) > self.patience + self.pace.interval * 4
+        });
+        if !token.wishes.is_empty() || !complete || !whole || !steady {
+            return Vec::new();
+        }
+        let first = token.members.first().is_some_and(|peer| *peer == self.own);
+        let busy = token.loads.iter().any(|load| utilisation(load) >= IDLE);
+        let loads = token.loads.clone();
+        let mut wishes = if first { self.returns() } else { Vec::new() };
+        if wishes.is_empty() && !busy && first {
+            wishes = self.levelling();
+        } else if wishes.is_empty() && busy {
+            wishes = self.relief(&loads).into_iter().collect();
+        }
+        wishes
+    }
+
+    /// Whether a group has rested since its last move.
+    fn rested(&self, group: usize) -> bool {
+        self.balance.moved_at[group].is_none_or(|at| self.clock.since(at) > REST)
+    }
+
+    /// Groups whose preferred owner is back, and that are to follow it.
+    fn returns(&self) -> Vec<Wish> {
+        let members = self.members();
+        let back = (0..self.groups.len()).filter_map(|group| {
+            let to = self.groups[group].prefer.filter(|_| self.groups[group].back)?;
+            let owner = self.table[group].owner;
+            let fits = self.able(group, members).contains(to) && self.open(to, group);
+            let number = u16::try_from(group).ok()?;
+            let moves = fits && owner != NOBODY && owner != to && self.rested(group);
+            moves.then_some(Wish { group: number, to, asked: false, ready: false })
+        });
+        back.take(MOVES).collect()
+    }
+
+    /// Moves after which members own about as many groups for their weight.
+    fn levelling(&self) -> Vec<Wish> {
+        let members = self.members();
+        let places: Vec<Place> = (0..self.groups.len())
+            .map(|group| {
+                let able = self.able(group, members).iter().filter(|id| self.open(*id, group));
+                Place {
+                    owner: self.table[group].owner,
+                    able: able.collect(),
+                    prefer: self.groups[group].prefer,
+                }
+            })
+            .collect();
+        let nodes = self.settings.nodes.iter().filter(|node| members.contains(node.id));
+        let candidates: Vec<Candidate> = nodes
+            .filter(|node| !self.drained.contains(node.id) && !self.departs(node.id))
+            .map(|node| Candidate { id: node.id, weight: node.weight })
+            .collect();
+        let moves = placement::level(&places, &candidates, |group| self.rested(group), MOVES);
+        let wish = |(group, to): (usize, NodeId)| {
+            let group = u16::try_from(group).ok()?;
+            Some(Wish { group, to, asked: false, ready: false })
+        };
+        moves.into_iter().filter_map(wish).collect()
+    }
+
+    /// One group of ours for the least busy member, if we are the busiest and far above it.
+    fn relief(&mut self, loads: &[Load]) -> Option<Wish> {
+        let now = self.clock;
+        let mine = loads.iter().find(|load| load.node == self.own.id).map(utilisation)?;
+        let most = loads.iter().map(utilisation).max()?;
+        let candidates = loads.iter().filter(|load| {
+            load.weight > 0 && !self.drained.contains(load.node) && !self.departs(load.node)
+        });
+        let least = candidates.min_by_key(|load| (utilisation(load), load.node))?;
+        let apart = mine.saturating_sub(utilisation(least));
+        let limit = if self.balance.giving { NEAR } else { APART };
+        if mine < most || apart < limit {
+            self.balance.apart_since = None;
+            self.balance.giving = false;
+            return None;
+        }
+        let since = *self.balance.apart_since.get_or_insert(now);
+        if !self.balance.giving && now.since(since) < APART_FOR {
+            return None;
+        }
+        let to = least.node;
+        let members = self.members();
+        let ours: Vec<(usize, u32)> = (0..self.groups.len())
+            .filter(|&group| {
+                self.table[group].owner == self.own.id
+                    && self.rested(group)
+                    && self.groups[group].prefer != Some(self.own.id)
+                    && self.able(group, members).contains(to)
+                    && self.open(to, group)
+            })
+            .map(|group| (group, self.balance.load[group] / 1_000))
+            .collect();
+        let group = placement::relieve(&ours, apart)?;
+        self.balance.giving = true;
+        let group = u16::try_from(group).ok()?;
+        Some(Wish { group, to, asked: false, ready: false })
+    }
+}
+
+/// Thousandths of what a member of this weight should carry.
+fn utilisation(load: &Load) -> u32 {
+    load.used / u32::from(load.weight.max(1))
+}
