@@ -335,6 +335,12 @@ impl ControlThread {
     /// Carries out what comes of a request.
     fn settle(&mut self, outcome: Outcome, now: Instant, state: &State) -> Reply {
         let Outcome { reply, apply } = outcome;
+        let config = self.control.plan().config();
+        let refused = apply.as_ref().and_then(|apply| membership::beyond(config, &apply.config));
+        if let Some(sentence) = refused {
+            self.engine.undo();
+            return Reply::Refused(sentence);
+        }
         let Some(Err(why)) = apply.map(|apply| self.apply(now, apply, state)) else {
             return reply;
         };

@@ -242,6 +242,27 @@ impl ControlThread {
     }
 }
 
+/// Why a configuration cannot follow another one while boxes of a cluster run with it: what they
+/// have agreed on goes by the numbers of nodes, networks and virtual addresses, and they have no
+/// way yet to change these at one moment.
+pub fn beyond(now: &Config, then: &Config) -> Option<String> {
+    if now.nodes.len() < 2 && then.nodes.len() < 2 {
+        return None;
+    }
+    let parts = [
+        ("cluster", now.cluster == then.cluster),
+        ("network", now.networks == then.networks),
+        ("vip", now.vips == then.vips),
+        ("node", now.nodes == then.nodes),
+    ];
+    let (part, _) = parts.into_iter().find(|(_, same)| !same)?;
+    Some(format!(
+        "[{part}] of a cluster of several nodes cannot be changed while it runs, that is not built \
+         yet; services, pools and users can, on each node. To change it: put the new document on \
+         every node and start them again"
+    ))
+}
+
 /// Who this box is in this start, counted in a file if there is one.
 ///
 /// # Errors
@@ -286,4 +307,59 @@ fn told(note: &Note, config: &Config) -> Option<Event> {
         }
         Note::Orders(_) | Note::Ownership(_) | Note::Probe(_) | Note::Announce(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = r#"
+        [cluster]
+        name = "edge"
+        [network.outside]
+        prefixes = ["192.0.2.0/24"]
+        [vip.www]
+        network = "outside"
+        address = "192.0.2.80"
+        [pool.web]
+        [node.n1]
+        id = 1
+        [node.n1.port.eth0]
+        network = "outside"
+        addresses = ["192.0.2.11/24"]
+    "#;
+    const TWO: &str = r#"
+        [node.n2]
+        id = 2
+        [node.n2.port.eth0]
+        network = "outside"
+        addresses = ["192.0.2.12/24"]
+    "#;
+
+    fn config(text: &str) -> Config {
+        Config::parse(text).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    #[test]
+    fn what_several_boxes_have_agreed_on_is_not_changed_by_one_of_them() {
+        let (alone, both) = (ONE.to_owned(), format!("{ONE}{TWO}"));
+        let rows = [
+            ("a box alone", &alone, ".80", ".81", None),
+            ("a pool", &both, "[pool.web]", "[pool.mail]", None),
+            ("an address", &both, ".80", ".81", Some("[vip]")),
+            ("the name", &both, "\"edge\"", "\"other\"", Some("[cluster]")),
+            ("a network", &both, "prefixes", "management = true\nprefixes", Some("[network]")),
+            ("a node", &both, "id = 2", "id = 3", Some("[node]")),
+        ];
+        for (what, before, from, to, expected) in rows {
+            let then = config(&before.replace(from, to));
+            let told = beyond(&config(before), &then);
+            match (expected, &told) {
+                (None, None) => {}
+                (Some(part), Some(sentence)) if sentence.starts_with(part) => {}
+                _ => panic!("{what}: {told:?}"),
+            }
+        }
+        assert!(beyond(&config(&alone), &config(&both)).is_some(), "nor does it become several");
+    }
 }
