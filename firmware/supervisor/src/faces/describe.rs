@@ -185,7 +185,7 @@ mod tests {
                 fixtures::icmp_echo(ip("192.0.2.1"), ip("192.0.2.11"), 1, 1),
                 "192.0.2.1 > 192.0.2.11 icmp 50 echo request",
             ),
-            (pieces[1].clone(), "198.51.100.7 > 192.0.2.80 udp 1014 fragment at 976"),
+            (pieces[1].clone(), "198.51.100.7 > 192.0.2.80 udp 1034 fragment at 1000"),
             (
                 fixtures::arp_request(router, "192.0.2.80".parse().unwrap()),
                 "arp 60 who has 192.0.2.80, asks 192.0.2.1",
