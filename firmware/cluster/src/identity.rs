@@ -173,7 +173,13 @@ impl NodeSet {
     }
     /// The nodes, by id.
     pub fn iter(self) -> impl Iterator<Item = NodeId> {
-        (0..256).map(NodeId).filter(move |id| self.contains(*id))
+        let mut words = self.0;
+        core::iter::from_fn(move || {
+            let at = words.iter().position(|word| *word != 0)?;
+            let bit = words[at].trailing_zeros() as usize;
+            words[at] &= words[at] - 1;
+            Some(NodeId::from(at * 64 + bit))
+        })
     }
     /// The node with the lowest id.
     pub fn first(self) -> Option<NodeId> {
