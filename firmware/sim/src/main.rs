@@ -97,9 +97,13 @@ fn planted(name: &str, trace: bool) -> Result<bool, String> {
 fn many(seeds: Range<u64>, jobs: usize, options: &Options) -> bool {
     let commit = std::env::var("PORTICO_COMMIT").unwrap_or_else(|_| "an unknown commit".into());
     let wanted = seeds.end.saturating_sub(seeds.start);
-    let summary = sweep(seeds, jobs, options, |seed, failure| {
-        println!("commit {commit}, seed {seed}: {failure}");
-    });
+    let report = |seed, failure: &str| println!("commit {commit}, seed {seed}: {failure}");
+    let progress = |done: u64| {
+        if done.is_multiple_of(100) {
+            eprintln!("{done} of {wanted} seeds");
+        }
+    };
+    let summary = sweep(seeds, jobs, options, report, progress);
     println!(
         "{} of {wanted} seeds, {} s simulated, {} million events: {} failed",
         summary.seeds,

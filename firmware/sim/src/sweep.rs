@@ -21,12 +21,14 @@ pub struct Summary {
     pub events: u64,
 }
 
-/// Runs every seed of a range on `jobs` threads and hands each failure to `report` as it is found.
+/// Runs every seed of a range on `jobs` threads and hands each failure to `report` as it is found;
+/// `progress` hears how many have been run.
 pub fn sweep(
     seeds: Range<u64>,
     jobs: usize,
     options: &Options,
     report: impl Fn(u64, &str) + Sync,
+    progress: impl Fn(u64) + Sync,
 ) -> Summary {
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
@@ -48,6 +50,7 @@ pub fn sweep(
                     }
                     let Ok(mut summary) = summary.lock() else { return };
                     summary.seeds += 1;
+                    progress(summary.seeds);
                     if let Ok(outcome) = outcome {
                         summary.seconds += outcome.seconds;
                         summary.events += outcome.events;
