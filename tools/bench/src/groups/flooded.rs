@@ -15,6 +15,11 @@ const STEPS: u32 = 6;
 /// That range's lower end, as a share of what the generator offers.
 const LOWEST: f64 = 0.2;
 
+/// How often each flow comes that is to be known.
+const ROUNDS: f64 = 1.3;
+/// The longest time for that.
+const LONGEST: Duration = Duration::from_secs(20);
+
 /// A set, its counting servers and its generator.
 #[derive(Debug)]
 pub struct Flooded<'a> {
@@ -100,5 +105,17 @@ impl<'a> Flooded<'a> {
             }
         }
         Ok(best)
+    }
+
+    /// Lets so many flows come by, and more than once, at half of what the forwarder can carry: in
+    /// overload it may refuse flows that it does not know.
+    ///
+    /// # Errors
+    /// As [`Flooded::flood`].
+    pub fn teach(&mut self, flows: u32) -> Result<(), BenchError> {
+        let able = self.flood(Pattern::Known, TRIAL, None)?.forwarded();
+        let rate = (able / 2.0).max(f64::from(flows) * ROUNDS / LONGEST.as_secs_f64());
+        let time = Duration::from_secs_f64(f64::from(flows) * ROUNDS / rate);
+        self.flood(Pattern::Cycle(flows), time.max(TRIAL), Some(rate)).map(drop)
     }
 }

@@ -11,10 +11,6 @@ use std::time::Duration;
 
 /// How long one flood lasts.
 const FLOOD: Duration = Duration::from_millis(200);
-/// Every server has been found by then.
-const WARM: Duration = Duration::from_secs(1);
-/// And every flow of many has come by.
-const WARM_MANY: Duration = Duration::from_secs(4);
 /// Flows of everything but growing flows.
 const FLOWS: u32 = 1024;
 
@@ -74,8 +70,7 @@ pub fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         let grown = Set::with_document(options, Front::Portico, "grown", &point.document)?;
         let mut both = [(Flooded::new(&grown)?, point.flows), (Flooded::new(&small)?, FLOWS)];
         for (subject, flows) in &mut both {
-            let warm = if *flows > FLOWS { WARM_MANY } else { WARM };
-            subject.flood(Pattern::Cycle(*flows), warm, None)?;
+            subject.teach(*flows)?;
         }
         let samples = interleave(options, "growth", &mut both, |(subject, flows)| {
             let outcome = subject.flood(Pattern::Cycle(*flows), FLOOD, None)?;
