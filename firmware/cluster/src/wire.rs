@@ -321,3 +321,162 @@ pub fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Malformed> {
         Ok((_, _)) | Err(_) => Err(Malformed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Incarnation;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn peer(id: u16) -> Peer {
+        Peer { id: NodeId(id), incarnation: Incarnation(300) }
+    }
+
+    fn view() -> ViewId {
+        ViewId { epoch: 5, proposer: peer(1), attempt: 2 }
+    }
+
+    fn heartbeat() -> Heartbeat {
+        Heartbeat {
+            tick: 1_000,
+            standing: Standing::Member,
+            view: view(),
+            members: [NodeId(1), NodeId(2)].into_iter().collect(),
+            token: 77,
+            holds: true,
+            suspects: NodeSet::EMPTY,
+            hears: NodeSet::EMPTY.with(NodeId(2)),
+            muted: NodeSet::EMPTY,
+            gates: vec![Gate { network: 1, open: true, reach: Reach::Peers }],
+            echoes: vec![Echo { network: 1, tick: 999, dwell: 400, count: 64 }],
+        }
+    }
+
+    fn token() -> Token {
+        let generation = OwnershipGeneration { view: view(), number: 3 };
+        let (owner, previous, origin) = (NodeId(2), NodeId(1), Origin::Handed);
+        Token {
+            view: view(),
+            seq: 9,
+            members: vec![peer(1), peer(2)],
+            lease: 80_000,
+            patience: 80_000,
+            paced: 1,
+            wanted: [80_000, 0],
+            fence: 0,
+            number: 3,
+            drained: NodeSet::EMPTY,
+            wishes: vec![Wish { group: 4, to: NodeId(1), asked: true, ready: false }],
+            loads: vec![Load { node: NodeId(1), weight: 1, used: 250 }],
+            changed: 8,
+            table: Some(vec![Entry { owner, previous, generation, origin }]),
+        }
+    }
+
+    /// The octets of each message: who changes them speaks another protocol than the nodes that
+    /// have not been updated yet, and must give it another version in the header.
+    #[test]
+    fn each_message_has_the_octets_that_it_always_had() {
+        let call = Call {
+            id: view(),
+            members: vec![peer(1)],
+            base: ViewId::NONE,
+            base_members: NodeSet::EMPTY,
+            seq: 0,
+            held: false,
+            forced: false,
+            patience: 80_000,
+        };
+        let grant = Grant {
+            id: view(),
+            fence: 300,
+            doubted: NodeSet::EMPTY.with(NodeId(3)),
+            owns: vec![5],
+        };
+        let deny = Deny { id: view(), objection: Objection::Newer, promised: view() };
+        let routed = |message| Routed { origin: peer(1), target: NodeId(2), message };
+        let ack = TokenMessage::Ack { view: view(), seq: 9, lacks: false };
+        let part =
+            TokenMessage::Part { view: view(), seq: 9, index: 0, count: 1, bytes: vec![1, 2, 3] };
+        let table = [
+            (encode(&heartbeat()), HEARTBEAT),
+            (encode(&token()), TOKEN),
+            (encode(&routed(Control::Call(call))), CALL),
+            (encode(&routed(Control::Grant(grant))), GRANT),
+            (encode(&routed(Control::Deny(deny))), DENY),
+            (encode(&routed(Control::Withdraw(view()))), WITHDRAW),
+            (encode(&Routed { origin: peer(1), target: NodeId(2), message: ack }), ACK),
+            (encode(&Routed { origin: peer(1), target: NodeId(2), message: part }), PART),
+        ];
+        for (octets, golden) in table {
+            let hex: alloc::string::String =
+                octets.unwrap().iter().map(|octet| alloc::format!("{octet:02x}")).collect();
+            assert_eq!(hex, golden);
+        }
+    }
+
+    const HEARTBEAT: &str = "e807010501ac02020201024d0100010200010101020101e707900340";
+    const TOKEN: &str = "0501ac0202090201ac0202ac0280f10480f1040180f104000003000104010100010101fa0108010102010501ac02020301";
+    const CALL: &str = "01ac0202000501ac02020101ac02000000000000000080f104";
+    const GRANT: &str = "01ac0202010501ac0202ac0201030105";
+    const DENY: &str = "01ac0202020501ac0202010501ac0202";
+    const WITHDRAW: &str = "01ac0202030501ac0202";
+    const ACK: &str = "01ac0202010501ac02020900";
+    const PART: &str = "01ac0202000501ac020209000103010203";
+
+    #[test]
+    fn the_largest_messages_fit() {
+        use model::limits::{NETWORKS, NODES, TOKEN_PARTS, VIPS};
+        let all: NodeSet = (240..240 + NODES as u16).map(NodeId).collect();
+        let high = Peer { id: NodeId(255), incarnation: Incarnation(u32::MAX) };
+        let id = ViewId { epoch: u64::MAX, proposer: high, attempt: u32::MAX };
+        let gate = Gate { network: 15, open: true, reach: Reach::Peers };
+        let echo = Echo { network: 15, tick: u64::MAX, dwell: u32::MAX, count: 64 };
+        let beat = Heartbeat {
+            tick: u64::MAX,
+            view: id,
+            members: all,
+            token: u64::MAX,
+            suspects: all,
+            hears: all,
+            muted: all,
+            gates: vec![gate; NETWORKS],
+            echoes: vec![echo; NETWORKS],
+            ..heartbeat()
+        };
+        assert!(encode(&beat).is_some());
+        let owns = vec![0xff; VIPS.div_ceil(8)];
+        let grant = Control::Grant(Grant { id, fence: u32::MAX, doubted: all, owns });
+        assert!(encode(&Routed { origin: high, target: NodeId(255), message: grant }).is_some());
+        // Epochs and numbers that a century of trouble would not reach.
+        let view = ViewId { epoch: 1 << 20, proposer: peer(255), attempt: 1 << 13 };
+        let generation = OwnershipGeneration { view, number: 1 << 20 };
+        let (owner, previous, origin) = (NodeId(255), NodeId(254), Origin::Handed);
+        let entry = Entry { owner, previous, generation, origin };
+        let token = Token { table: Some(vec![entry; VIPS]), ..token() };
+        let octets = postcard::to_allocvec(&token).unwrap().len();
+        assert!(octets <= TOKEN_PARTS * (CLUSTER_BODY - 64), "{octets}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_decode_or_do_not(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<Heartbeat>(&octets);
+            let _ = decode::<Token>(&octets);
+            let _ = decode::<Routed<TokenMessage>>(&octets);
+            let _ = decode::<Routed<Control>>(&octets);
+        }
+
+        #[test]
+        fn a_changed_octet_never_panics(at in 0_usize..400, to in any::<u8>()) {
+            for octets in [encode(&heartbeat()), encode(&token())].into_iter().flatten() {
+                let mut octets = octets;
+                let length = octets.len();
+                octets[at % length] = to;
+                let _ = decode::<Heartbeat>(&octets);
+                let _ = decode::<Token>(&octets);
+            }
+        }
+    }
+}

@@ -13,8 +13,8 @@
 //! *handed*: the token names us owner and the one before has released. *claimed*: it names us and
 //! nobody has released, so we wait until every lease that may cover the group has run out, and
 //! probe. *kept*: a new view names us as the one before did; that is *claimed* for who had nothing,
-//! and nothing for everybody else. *lost*: it names somebody else. *doubt* leads from Serving back to
-//! Taking: our lease ended where a token does not prove that nobody has taken our place.
+//! and nothing for everybody else. *lost*: it names somebody else. *doubt* leads from Serving back
+//! to Taking: our lease ended where a token does not prove that nobody has taken our place.
 
 use super::Cluster;
 use crate::placement::NOBODY;
@@ -269,10 +269,14 @@ impl Cluster {
             None => *silent = None,
             Some(mac) => {
                 *silent = None;
-                let taking = group.is_some_and(|group| {
-                    matches!(self.locals[group].claim, Claim::Taking { not_before } if not_before <= now)
-                });
-                if taking {
+                let due = |claim| match claim {
+                    Claim::Taking { not_before } => not_before <= now,
+                    Claim::Idle
+                    | Claim::Expecting { .. }
+                    | Claim::Serving
+                    | Claim::Releasing { .. } => false,
+                };
+                if group.is_some_and(|group| due(self.locals[group].claim)) {
                     self.events.push_back(Event::Conflict { vip, mac });
                 }
             }
@@ -381,36 +385,39 @@ mod tests {
 
     #[test]
     fn every_input_in_every_state_leads_where_the_drawing_says() {
-        use Claim::{Expecting, Idle, Releasing, Serving, Taking};
         let (a, b) = (NodeId(1), NodeId(2));
         let (early, late) = (Instant::from_millis(5), Instant::from_millis(50));
-        let expecting = Expecting { from: a, settled: false };
-        let expected = Expecting { from: a, settled: true };
-        let taking = Taking { not_before: early };
-        let releasing = Releasing { to: a, settled: false, until: early };
-        let released = Releasing { to: a, settled: true, until: early };
-        let states = [Idle, expecting, expected, taking, Serving, releasing, released];
-        let given = Releasing { to: b, settled: true, until: late };
-        let giving = Releasing { to: b, settled: false, until: late };
-        let retaking = Taking { not_before: late };
-        let other = Expecting { from: b, settled: false };
-        // A row is an input, a column the state it finds.
+        let idle = Claim::Idle;
+        let serve = Claim::Serving;
+        let expect = Claim::Expecting { from: a, settled: false };
+        let ready = Claim::Expecting { from: a, settled: true };
+        let other = Claim::Expecting { from: b, settled: false };
+        let take = Claim::Taking { not_before: early };
+        let again = Claim::Taking { not_before: late };
+        let give = Claim::Releasing { to: a, settled: false, until: early };
+        let given = Claim::Releasing { to: a, settled: true, until: early };
+        let lost = Claim::Releasing { to: b, settled: true, until: late };
+        let leave = Claim::Releasing { to: b, settled: false, until: late };
+        let states = [idle, expect, ready, take, serve, give, given];
+        let not_before = late;
+        let until = late;
+        // A row is an input, a column the state that it finds.
         #[rustfmt::skip]
         let table: [(Input, [Claim; 7]); 14] = [
-            (Input::Handed, [Serving; 7]),
-            (Input::Claimed { not_before: late }, [retaking; 7]),
-            (Input::Kept { not_before: late }, [retaking, retaking, retaking, taking, Serving, releasing, released]),
-            (Input::Doubt { not_before: late }, [Idle, expecting, expected, taking, retaking, releasing, released]),
-            (Input::Lost { to: b, until: late }, [Idle, Idle, Idle, Idle, given, given, given]),
-            (Input::Lost { to: NOBODY, until: late }, [Idle; 7]),
-            (Input::Expect { from: a }, [expecting, expecting, expected, taking, Serving, expecting, expecting]),
-            (Input::Expect { from: b }, [other, other, other, taking, Serving, other, other]),
-            (Input::Forget, [Idle, Idle, Idle, taking, Serving, releasing, released]),
-            (Input::Release { to: b, until: late }, [Idle, expecting, expected, taking, giving, releasing, released]),
-            (Input::Settled, [Idle, expected, expected, taking, Serving, released, released]),
-            (Input::Ready, [Idle, expecting, expected, Serving, Serving, releasing, released]),
-            (Input::Over, [Idle, expecting, expected, taking, Serving, releasing, Idle]),
-            (Input::Dropped, [Idle; 7]),
+            (Input::Handed,                    [serve; 7]),
+            (Input::Claimed { not_before },    [again; 7]),
+            (Input::Kept { not_before },       [again, again, again, take, serve, give, given]),
+            (Input::Doubt { not_before },      [idle, expect, ready, take, again, give, given]),
+            (Input::Lost { to: b, until },     [idle, idle, idle, idle, lost, lost, lost]),
+            (Input::Lost { to: NOBODY, until }, [idle; 7]),
+            (Input::Expect { from: a },       [expect, expect, ready, take, serve, expect, expect]),
+            (Input::Expect { from: b },        [other, other, other, take, serve, other, other]),
+            (Input::Forget,                    [idle, idle, idle, take, serve, give, given]),
+            (Input::Release { to: b, until },  [idle, expect, ready, take, leave, give, given]),
+            (Input::Settled,                   [idle, ready, ready, take, serve, given, given]),
+            (Input::Ready,                     [idle, expect, ready, serve, serve, give, given]),
+            (Input::Over,                      [idle, expect, ready, take, serve, give, idle]),
+            (Input::Dropped,                   [idle; 7]),
         ];
         for (input, next) in table {
             for (state, next) in states.into_iter().zip(next) {
