@@ -130,8 +130,9 @@ fn search(
     let said = child.stderr.take().map(|pipe| listen(BufReader::new(pipe))).unwrap_or_default();
     let status = child.wait().map_err(|error| format!("{name}: {error}"))?;
     let seconds = clock::now().duration_since(start).as_secs_f64();
-    println!("{}", said.summary(name, seconds));
-    if status.success() {
+    let clean = status.success() && said.inputs >= inputs;
+    println!("{}", said.summary(name, seconds, clean));
+    if clean {
         return Ok(true);
     }
     said.last.iter().for_each(|line| println!("    {line}"));
@@ -187,10 +188,10 @@ impl Said {
         }
     }
 
-    fn summary(&self, name: &str, seconds: f64) -> String {
+    fn summary(&self, name: &str, seconds: f64, clean: bool) -> String {
         let Self { inputs, edges, kept, .. } = self;
         let rate = *inputs as f64 / seconds.max(0.001);
-        let verdict = if self.found.is_some() { "FAILED" } else { "clean" };
+        let verdict = if clean { "clean" } else { "FAILED" };
         format!(
             "{name:<8} {verdict:<6} {inputs:>10} inputs  {seconds:7.1} s  {rate:8.0}/s  \
              {edges:>6} edges  corpus {kept}"
@@ -234,7 +235,7 @@ mod tests {
         assert_eq!((said.inputs, said.edges, said.kept.as_str()), (4096, 5477, "831/578Kb"));
         assert_eq!(said.found.as_deref(), Some("crash-e009"));
         assert_eq!(said.last.len(), 3);
-        let summary = said.summary("config", 2.0);
+        let summary = said.summary("config", 2.0, false);
         assert!(summary.starts_with("config   FAILED       4096 inputs      2.0 s      2048/s"));
     }
 

@@ -19,6 +19,8 @@ fn write(seeds: &Seeds) -> std::io::Result<()> {
         std::fs::write(folder.join(format!("seed-{index:03}")), input)?;
     }
     let mut dictionary = std::fs::File::create("dictionary")?;
+    // libFuzzer refuses an empty one.
+    writeln!(dictionary, "# Words of the inputs.")?;
     for word in seeds.words.iter().filter(|word| !word.is_empty()) {
         let escaped: String = word.iter().map(|octet| format!("\\x{octet:02x}")).collect();
         writeln!(dictionary, "\"{escaped}\"")?;
