@@ -23,6 +23,8 @@ mod plan;
 mod plant;
 mod queue;
 mod run;
+#[cfg(test)]
+mod scenarios;
 mod shrink;
 mod sweep;
 mod table;

@@ -117,6 +117,11 @@ impl Cache {
         self.entries.get(vip.index()).and_then(|entry| entry.at)
     }
 
+    /// Whether it believes every announcement at once.
+    pub const fn is_proper(&self) -> bool {
+        self.habits.hears_requests && self.habits.hears_replies && self.habits.lock == 0
+    }
+
     /// Whether it hears any gratuitous ARP at all.
     pub const fn hears_announcements(&self) -> bool {
         self.habits.hears_requests || self.habits.hears_replies

@@ -152,18 +152,26 @@ impl Machine {
         }
     }
 
-    /// Puts a datagram in a socket's queue, or drops it.
-    pub fn receive(&mut self, now: u64, thread: Thread, network: usize, datagram: Rc<Datagram>) {
+    /// Puts a datagram in a socket's queue, or drops it. Returns whether there was room.
+    pub fn receive(
+        &mut self,
+        now: u64,
+        thread: Thread,
+        network: usize,
+        datagram: Rc<Datagram>,
+    ) -> bool {
         let stamp = self.clock.read(now);
         let socket = match thread {
             Thread::Pulse => &mut self.pulse_socket,
             Thread::Control | Thread::Forward => &mut self.control_socket,
         };
-        if socket.len() < SOCKET_DATAGRAMS {
+        let room = socket.len() < SOCKET_DATAGRAMS;
+        if room {
             socket.push_back((stamp, NetworkId::from(network), datagram));
         } else {
             self.overflowed += 1;
         }
+        room
     }
 
     /// Puts a frame in the ring of the forwarding thread, or drops it.

@@ -30,8 +30,10 @@ impl World {
         if let Body::Datagram(datagram) = &frame.body {
             let datagram = datagram.clone();
             let thread = datagram.thread();
-            self.note_received(node, &datagram, thread);
-            self.nodes[node].machine.receive(self.now, thread, network, datagram);
+            let machine = &mut self.nodes[node].machine;
+            if machine.receive(self.now, thread, network, datagram.clone()) {
+                self.note_received(node, &datagram, thread);
+            }
             self.wake_soon(node, thread);
             return;
         }

@@ -67,10 +67,13 @@ impl World {
         self.check_owned();
     }
 
-    /// **no-gap**: planned moves lose no packet of anybody.
+    /// **no-gap**: planned moves lose no packet of clients that believe announcements.
     fn planned_moves(&mut self) {
         let now = self.now;
-        let alive = |flow: &Flow| flow.answered().is_some_and(|at| now - at < flow.pace * 2);
+        let alive = |flow: &Flow| {
+            let proper = self.clients[flow.client].cache.is_proper();
+            proper && flow.answered().is_some_and(|at| now - at < flow.pace * 2)
+        };
         let alive: Vec<bool> = self.flows.iter().map(alive).collect();
         for flow in &mut self.flows {
             flow.longest_wait = 0;
