@@ -113,6 +113,43 @@ fn a_restart_faster_than_suspicion_is_noticed() {
 }
 
 #[test]
+fn thirty_percent_of_loss_moves_nothing_for_good_and_nobody_serves_twice() {
+    for nodes in [2, 3, 4] {
+        let mut world = World::new(settings(nodes, 2, 2, Policy::Quorum));
+        world.run(seconds(2));
+        world.loss = 300;
+        world.run(seconds(10));
+        world.loss = 0;
+        world.run(seconds(2));
+        let all: Vec<u16> = (1..=nodes).collect();
+        world.assert_view(&all);
+        world.assert_owned();
+        assert!(world.overlaps.is_empty(), "{nodes}: {:?}", world.overlaps);
+    }
+}
+
+#[test]
+fn who_does_not_hear_one_way_never_becomes_a_second_owner() {
+    for policy in POLICIES {
+        for nodes in [2, 3] {
+            for (from, to) in [(1, 2), (2, 1)] {
+                let mut world = World::new(settings(nodes, 2, 2, policy));
+                world.run(seconds(2));
+                for other in (1..=nodes).filter(|n| *n != to) {
+                    world.cut(if nodes == 2 { from } else { other }, to);
+                }
+                world.run(seconds(3));
+                world.cut.clear();
+                world.run(seconds(3));
+                assert!(world.overlaps.is_empty(), "{policy:?} {from}: {:?}", world.overlaps);
+                world.assert_view(&(1..=nodes).collect::<Vec<u16>>());
+                world.assert_owned();
+            }
+        }
+    }
+}
+
+#[test]
 fn the_survivor_of_two_goes_on_without_a_gap_in_what_it_owns() {
     for policy in [Policy::Witness, Policy::Available] {
         let mut world = World::new(settings(2, 1, 2, policy));

@@ -14,8 +14,10 @@ use alloc::vec::Vec;
 use base::time::Duration;
 use base::{Instant, NodeId};
 
-/// Between two voluntary moves of one group: four in 180 s.
-const REST: Duration = Duration::from_secs(46);
+/// A group moves voluntarily no more than so often …
+const MOVES_OF_ONE: usize = 3;
+/// … in so long.
+const REST: Duration = Duration::from_secs(180);
 /// Utilisation below which owners are counted instead of weighed, in thousandths.
 const IDLE: u32 = 50;
 /// Distance at which moving begins, how long it must last, and at which it ends.
@@ -31,8 +33,8 @@ pub struct Balance {
     /// By group: smoothed load here, in millionths of what this node can carry.
     load: Vec<u32>,
     loaded_at: Option<Instant>,
-    /// By group: when it last got another owner.
-    moved_at: Vec<Option<Instant>>,
+    /// By group: when it was handed to another owner, the latest times, oldest first.
+    moved_at: Vec<[Option<Instant>; MOVES_OF_ONE]>,
     /// Since when we are far above the least busy member.
     apart_since: Option<Instant>,
     /// We are giving away.
@@ -43,15 +45,23 @@ impl Balance {
     pub fn new(groups: usize) -> Self {
         Self {
             load: alloc::vec![0; groups],
-            moved_at: alloc::vec![None; groups],
+            moved_at: alloc::vec![[None; MOVES_OF_ONE]; groups],
             ..Self::default()
         }
     }
 
-    /// A group has got another owner.
+    /// A group was handed to another owner.
     pub fn moved(&mut self, group: usize, now: Instant) {
-        if let Some(at) = self.moved_at.get_mut(group) {
-            *at = Some(now);
+        if let Some(times) = self.moved_at.get_mut(group) {
+            times.rotate_left(1);
+            times[MOVES_OF_ONE - 1] = Some(now);
+        }
+    }
+
+    /// An operator moves a group: it stays where it is put.
+    pub fn asked(&mut self, group: usize, now: Instant) {
+        if let Some(times) = self.moved_at.get_mut(group) {
+            *times = [Some(now); MOVES_OF_ONE];
         }
     }
 }
@@ -108,9 +118,9 @@ impl Cluster {
         wishes
     }
 
-    /// Whether a group has rested since its last move.
+    /// Whether a group has not moved too often of late.
     fn rested(&self, group: usize) -> bool {
-        self.balance.moved_at[group].is_none_or(|at| self.clock.since(at) > REST)
+        self.balance.moved_at[group][0].is_none_or(|at| self.clock.since(at) > REST)
     }
 
     /// Groups whose preferred owner is back, and that are to follow it.

@@ -28,6 +28,9 @@ use model::Policy;
 /// Without a token for so long, a member calls, whatever it knows.
 pub const MISSED: Duration = Duration::from_millis(250);
 
+/// How far apart proposals that collided are repeated, at most.
+const COLLISION: Duration = Duration::from_millis(20);
+
 /// The highest view that we have consented to.
 #[derive(Clone, Debug)]
 pub struct Promise {
@@ -101,8 +104,9 @@ impl Cluster {
         for member in call.members.iter().filter(|member| member.id != own) {
             self.post(member.id, Channel::Control, Control::Withdraw(call.id), false);
         }
-        let interval = u64::try_from(self.pace.interval.as_nanos()).unwrap_or(1);
-        let pause = Duration::from_nanos(interval / 4 + self.rng.below(interval * 2));
+        // A few times as long as a call takes, so that who collided does not do so again.
+        let unit = u64::try_from(self.pace.interval.min(COLLISION).as_nanos()).unwrap_or(1);
+        let pause = Duration::from_nanos(unit / 4 + self.rng.below(unit));
         self.retry_at = match objection {
             Objection::Promised | Objection::Heard => self.clock + pause,
             Objection::Newer | Objection::Foreign => self.clock + pause * 4,

@@ -181,7 +181,7 @@ impl Cluster {
                 continue;
             }
             self.locals[group].generation = entry.generation;
-            if self.locals[group].owner != entry.owner {
+            if self.locals[group].owner != entry.owner && entry.origin == Origin::Handed {
                 self.balance.moved(group, self.clock);
             }
             self.locals[group].owner = entry.owner;
@@ -286,7 +286,12 @@ impl Cluster {
     /// Opens what nobody else can be serving, and asks for what we may have to take over.
     pub(super) fn pursue(&mut self) {
         let now = self.clock;
-        let rival = self.rival_serves();
+        // In a minority, those who hear us and whom we do not hear must have closed before.
+        let settled = self
+            .view
+            .as_ref()
+            .is_some_and(|view| !self.careful || now.since(view.since) >= self.pace.interval * 3);
+        let rival = !settled || self.rival_serves();
         let needed = if self.careful { self.patience } else { self.pace.interval };
         for group in 0..self.groups.len() {
             match self.locals[group].claim {

@@ -100,6 +100,9 @@ impl Cluster {
         });
         let mut kept = Vec::new();
         for wish in wishes {
+            if wish.asked {
+                self.balance.asked(wish.group.into(), now);
+            }
             if let Some(wish) = self.advance(wish) {
                 kept.push(wish);
             }
@@ -233,7 +236,9 @@ impl Cluster {
         for wish in wanted {
             let known = token.wishes.iter().position(|known| known.group == wish.group);
             match known {
-                Some(at) if wish.asked && !token.wishes[at].asked => token.wishes[at] = wish,
+                Some(at) if (wish.asked || wish.ready) && !token.wishes[at].asked => {
+                    token.wishes[at] = wish;
+                }
                 Some(_) => {}
                 None if token.wishes.len() < MOVES => token.wishes.push(wish),
                 None => {}
@@ -257,7 +262,7 @@ impl Cluster {
             let to =
                 able.iter().filter(|id| self.open(*id, group)).min_by_key(|id| self.count(*id))?;
             let group = u16::try_from(group).ok()?;
-            Some(Wish { group, to, asked: true, ready: true })
+            Some(Wish { group, to, asked: false, ready: true })
         };
         ours.filter_map(rescue).collect()
     }
@@ -279,7 +284,7 @@ impl Cluster {
             .filter(|(group, to)| moved.contains(group) && self.open(*to, *group))
             .filter_map(|(group, to)| {
                 let group = u16::try_from(group).ok()?;
-                Some(Wish { group, to, asked: true, ready: false })
+                Some(Wish { group, to, asked: false, ready: false })
             })
             .collect()
     }

@@ -128,7 +128,7 @@ impl Cluster {
         let now = self.clock;
         let place = self.place();
         let turn = self.pace.interval * u32::try_from(place).unwrap_or(0);
-        let away = MISSED.max(self.patience);
+        let away = self.away();
         if now.since(self.token_at) > away + turn {
             return true;
         }
@@ -151,6 +151,11 @@ impl Cluster {
         })
     }
 
+    /// How long the token may be away: longer than it takes to condemn whoever may have it.
+    fn away(&self) -> Duration {
+        MISSED.max(self.patience + self.pace.interval * 4)
+    }
+
     /// Our place in the ring.
     fn place(&self) -> usize {
         let view = self.view.as_ref();
@@ -161,7 +166,7 @@ impl Cluster {
     /// When a call would be made, if nothing comes before.
     pub(super) fn call_at(&self) -> Instant {
         let turn = self.pace.interval * u32::try_from(self.place()).unwrap_or(0);
-        let missed = self.token_at + MISSED.max(self.patience) + turn;
+        let missed = self.token_at + self.away() + turn;
         if self.unfinished() {
             missed.min(self.promise.at + self.patience + self.pace.interval * 4 + turn)
         } else {
@@ -171,7 +176,7 @@ impl Cluster {
 
     /// Calls that need everybody do not succeed: some hear members that others do not.
     fn deadlocked(&self) -> bool {
-        let long = (MISSED.max(self.patience) + self.patience) * 3;
+        let long = (self.away() + self.patience) * 3;
         let connected = self.component();
         let members = self.members();
         let whole = connected.len() * 2 > members.len();

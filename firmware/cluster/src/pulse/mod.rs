@@ -301,16 +301,18 @@ impl Pulse {
         let excluded = was_ours && said.view > ours && most;
         let serves = said.gates.iter().any(|gate| gate.open);
         let outranked = supersedes((said.view, said.members), (ours, members));
-        // Less than L, in which it may not claim anything new; more than a heal takes to be seen
-        // on both sides.
-        let patience = self.orders.patience;
-        let deaf = (patience / 2).max(self.pace.interval * 5 / 2);
         let bar = match watched.unheard_since {
             None => serves && outranked,
-            Some(since) => serves && watched.heard_at.since(since) > deaf,
+            // It cannot know of us, and will claim what we own (see `Cluster::pursue`) three
+            // intervals after it has agreed on its view, at the earliest. That we are not heard
+            // yet, just after a heal, is said for an interval at most.
+            Some(since) => {
+                let deaf = watched.heard_at.since(since) > self.pace.interval * 3 / 2;
+                serves && (deaf || was_ours && said.view > ours)
+            }
         };
         if excluded || bar {
-            self.barred = Some((ours, now + patience * 3));
+            self.barred = Some((ours, now + self.orders.patience * 3));
         }
     }
 

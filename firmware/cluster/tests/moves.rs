@@ -1,0 +1,161 @@
+//! Planned moves, draining, leaving, levelling and the suspicion time, in simulated time.
+
+mod world;
+
+use base::VipId;
+use base::time::Duration;
+use cluster::{Reply, Request};
+use model::Policy;
+use world::{World, id, settings};
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn owned_by(world: &World, node: u16) -> usize {
+    let vips = 0..world.settings.vips.len();
+    vips.filter(|vip| world.serving(VipId::from(*vip)) == [id(node)]).count()
+}
+
+#[test]
+fn a_move_leaves_no_time_without_an_owner_that_a_client_could_notice() {
+    let mut world = World::new(settings(3, 2, 3, Policy::Witness));
+    world.run(seconds(2));
+    world.gap();
+    let from = world.serving(VipId(0))[0];
+    let to = id(1 + from.0 % 3);
+    let now = world.now;
+    let request = Request::Move { vip: VipId(0), to };
+    assert_eq!(world.node(2).cluster.handle_request(now, request), Reply::Begun);
+    world.run(seconds(1));
+    assert_eq!(world.serving(VipId(0)), [to]);
+    assert!(world.gap() < Duration::from_millis(1), "frames are passed on meanwhile");
+    assert!(world.overlaps.is_empty());
+    assert_eq!(world.node(2).cluster.handle_request(now, request), Reply::Already);
+    let nobody = Request::Move { vip: VipId(0), to: id(9) };
+    assert_eq!(world.node(2).cluster.handle_request(now, nobody), Reply::Impossible);
+}
+
+#[test]
+fn a_newcomer_gets_its_share_at_once() {
+    let mut world = World::new(settings(4, 1, 12, Policy::Witness));
+    world.node(4).dead = true;
+    world.run(seconds(2));
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [4, 4, 4]);
+    world.gap();
+    world.start(id(4), 2);
+    world.run(seconds(2));
+    world.assert_view(&[1, 2, 3, 4]);
+    assert_eq!([1, 2, 3, 4].map(|node| owned_by(&world, node)), [3, 3, 3, 3]);
+    assert!(world.gap() < Duration::from_millis(1));
+    assert!(world.overlaps.is_empty());
+}
+
+#[test]
+fn a_drained_node_owns_nothing_until_it_is_restored() {
+    let mut world = World::new(settings(3, 1, 6, Policy::Witness));
+    world.run(seconds(2));
+    world.gap();
+    let now = world.now;
+    let drain = Request::Drain { node: id(3) };
+    assert_eq!(world.node(1).cluster.handle_request(now, drain), Reply::Begun);
+    world.run(seconds(2));
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [3, 3, 0]);
+    let restore = Request::Restore { node: id(3) };
+    assert_eq!(world.node(2).cluster.handle_request(now, restore), Reply::Begun);
+    world.run(seconds(2));
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [2, 2, 2]);
+    assert!(world.gap() < Duration::from_millis(1));
+    assert!(world.overlaps.is_empty());
+}
+
+#[test]
+fn who_leaves_hands_everything_over_first() {
+    for leaver in 1..=3 {
+        let mut world = World::new(settings(3, 1, 6, Policy::Quorum));
+        world.run(seconds(2));
+        world.gap();
+        let now = world.now;
+        assert_eq!(world.node(leaver).cluster.handle_request(now, Request::Leave), Reply::Begun);
+        world.run(seconds(2));
+        let rest: Vec<u16> = (1..=3).filter(|node| *node != leaver).collect();
+        world.assert_view(&rest);
+        world.assert_owned();
+        assert!(world.gap() < Duration::from_millis(1), "{leaver}");
+    }
+}
+
+#[test]
+fn the_busiest_gives_away_until_the_nodes_are_near_to_each_other() {
+    let mut world = World::new(settings(2, 1, 8, Policy::Witness));
+    world.run(seconds(2));
+    // The four of one node carry 200 thousandths each, those of the other 50.
+    let heavy: Vec<VipId> =
+        (0..8).map(VipId).filter(|vip| world.serving(*vip) == [id(1)]).collect();
+    assert_eq!(heavy.len(), 4);
+    let load: Vec<u16> =
+        (0..8).map(|vip| if heavy.contains(&VipId(vip)) { 200 } else { 50 }).collect();
+    for _ in 0..100 {
+        let now = world.now;
+        for node in [1, 2] {
+            world.node(node).cluster.handle_load(now, &load);
+        }
+        world.run(seconds(1));
+    }
+    let used = |node: u16| -> u32 {
+        let owned = (0..8).filter(|vip| world.serving(VipId(*vip)) == [id(node)]);
+        owned.map(|vip| u32::from(load[usize::from(vip)])).sum()
+    };
+    let (a, b) = (used(1), used(2));
+    assert!(a.abs_diff(b) <= 200, "{a} and {b} of 1,000");
+    assert_eq!(a + b, 1_000);
+    assert!(world.overlaps.is_empty());
+}
+
+#[test]
+fn one_flooded_vip_does_not_wander() {
+    let mut world = World::new(settings(3, 1, 3, Policy::Witness));
+    world.run(seconds(2));
+    let owners: Vec<_> = (0..3).map(|vip| world.serving(VipId(vip))).collect();
+    for _ in 0..90 {
+        let now = world.now;
+        for node in 1..=3 {
+            world.node(node).cluster.handle_load(now, &[1_000, 10, 10]);
+        }
+        world.run(seconds(1));
+    }
+    assert_eq!(owners, (0..3).map(|vip| world.serving(VipId(vip))).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_is_preferred_gets_back_what_says_so() {
+    let mut settings = settings(3, 1, 3, Policy::Witness);
+    settings.vips[0].prefer = Some(id(2));
+    settings.vips[0].back = true;
+    let mut world = World::new(settings);
+    world.run(seconds(2));
+    assert_eq!(world.serving(VipId(0)), [id(2)]);
+    world.node(2).dead = true;
+    world.run(seconds(1));
+    assert_ne!(world.serving(VipId(0)), [id(2)]);
+    world.gap();
+    world.start(id(2), 2);
+    world.run(seconds(3));
+    assert_eq!(world.serving(VipId(0)), [id(2)]);
+    assert!(world.gap() < Duration::from_millis(1));
+}
+
+#[test]
+fn who_is_cut_off_closes_and_comes_back() {
+    let mut world = World::new(settings(3, 1, 6, Policy::Quorum));
+    world.run(seconds(2));
+    world.part(&[3], &[1, 2]);
+    world.run(seconds(1));
+    world.assert_view(&[1, 2]);
+    assert_eq!(owned_by(&world, 3), 0);
+    world.cut.clear();
+    world.run(seconds(2));
+    world.assert_view(&[1, 2, 3]);
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [2, 2, 2]);
+    assert!(world.overlaps.is_empty());
+}
