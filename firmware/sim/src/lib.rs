@@ -16,6 +16,7 @@ mod check;
 mod client;
 mod clock;
 mod draw;
+mod explore;
 mod network;
 mod node;
 mod options;
@@ -31,6 +32,7 @@ mod table;
 mod world;
 
 pub use check::Violation;
+pub use explore::{Explored, explore};
 pub use options::Options;
 pub use plant::run_planted;
 pub use run::{Outcome, run};

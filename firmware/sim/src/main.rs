@@ -24,6 +24,9 @@ struct Arguments {
     /// Run a small world with a planted bug, to see its checker find it
     #[arg(long, value_name = "NAME", conflicts_with_all = ["seed", "seeds"])]
     plant: Option<String>,
+    /// Three nodes, one disturbance, and every combination of what can become of so many messages
+    #[arg(long, value_name = "MESSAGES", conflicts_with_all = ["seed", "seeds"])]
+    explore: Option<usize>,
     /// Leave a class of faults out
     #[arg(long, value_name = "CLASS")]
     without: Vec<String>,
@@ -53,8 +56,11 @@ fn act(arguments: &Arguments) -> Result<bool, String> {
         options = options.without(name)?;
     }
     if arguments.table {
-        print!("{}", sim::table());
+        sim::table(|line| println!("{line}"));
         return Ok(true);
+    }
+    if let Some(depth) = arguments.explore {
+        return Ok(explored(depth));
     }
     if let Some(name) = &arguments.plant {
         return planted(name, arguments.trace);
@@ -81,6 +87,16 @@ fn one(seed: u64, shrink: bool, options: Options) -> bool {
         println!("again: {}", options.command(seed));
     }
     false
+}
+
+/// Runs every world of a depth. Returns whether every promise was kept in each.
+fn explored(depth: usize) -> bool {
+    let explored = sim::explore(depth);
+    println!("{} worlds", explored.worlds);
+    if let Some((world, violation)) = &explored.violation {
+        println!("{world}: {violation}");
+    }
+    explored.violation.is_none()
 }
 
 /// Runs a planted bug. Returns whether its checker has found it.

@@ -1,5 +1,6 @@
 //! How a world is run, beside its seed.
 
+use crate::explore::Fates;
 use crate::plan::Classes;
 use crate::plant::Plant;
 
@@ -10,6 +11,8 @@ pub struct Options {
     pub(crate) without: Classes,
     /// A bug that is built into the world, to prove that a checker finds it.
     pub(crate) plant: Option<Plant>,
+    /// What becomes of the first messages after some time.
+    pub(crate) fates: Option<Fates>,
     /// Whether what happens is printed.
     pub trace: bool,
 }

@@ -5,7 +5,6 @@ use crate::options::Options;
 use crate::plan::Plan;
 use crate::world::World;
 use base::VipId;
-use std::fmt::Write as _;
 
 const NODES: [usize; 5] = [2, 4, 8, 16, 32];
 const VIPS: [usize; 3] = [10, 100, 1_000];
@@ -31,12 +30,13 @@ struct Row {
     octets: Vec<u64>,
 }
 
-/// The table, as text.
-pub fn table() -> String {
-    let mut text = String::from(
+/// Measures and hands each line of the table to `line` as soon as it is known.
+pub fn table(line: impl Fn(&str)) {
+    line(
         "| nodes | VIPs | formed, ms | gap of a dead node's VIPs, ms: median / longest | returned, \
-         ms | datagrams/s of a node | kbit/s of a node |\n|--:|--:|--:|--:|--:|--:|--:|\n",
+         ms | datagrams/s of a node | kbit/s of a node |",
     );
+    line("|--:|--:|--:|--:|--:|--:|--:|");
     for nodes in NODES {
         for vips in VIPS {
             let mut row = Row::default();
@@ -44,9 +44,7 @@ pub fn table() -> String {
                 measure(seed, nodes, vips, &mut row);
             }
             let (longest, gap) = (row.gaps.iter().max().copied(), median(&mut row.gaps));
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
+            line(&format!(
                 "| {nodes} | {vips} | {} | {} / {} | {} | {} | {} |",
                 milliseconds(median(&mut row.form)),
                 milliseconds(gap),
@@ -54,10 +52,9 @@ pub fn table() -> String {
                 milliseconds(median(&mut row.join)),
                 median(&mut row.datagrams).unwrap_or(0),
                 median(&mut row.octets).unwrap_or(0) * 8 / 1_000,
-            );
+            ));
         }
     }
-    text
 }
 
 /// One world of a size: it forms, rests, loses a node, and gets it back.

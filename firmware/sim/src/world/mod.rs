@@ -13,7 +13,7 @@ mod trials;
 use crate::check::Checks;
 use crate::client::arp::Cache;
 use crate::client::{Client, Flow};
-use crate::draw::{Draw, MICROSECOND, MILLISECOND};
+use crate::draw::{Draw, MICROSECOND, MILLISECOND, SECOND};
 use crate::network::frame::{Body, Frame, Host};
 use crate::network::{Arrival, Segment};
 use crate::node::Node;
@@ -42,6 +42,8 @@ pub(crate) struct World {
     recorder: Recorder,
     /// How far each node has come with the change of the secret.
     rotated: Vec<usize>,
+    /// Messages whose fate was decided.
+    fated: usize,
     draw: Draw,
     /// Whether stalls and hostile datagrams still come.
     foul: bool,
@@ -82,6 +84,13 @@ pub(crate) enum Event {
     Depart {
         node: usize,
         boot: u32,
+    },
+    /// A node loses its power, and has it again a second later.
+    Dies {
+        node: usize,
+    },
+    Returns {
+        node: usize,
     },
     /// A fault begins, or ends.
     Begin {
@@ -144,6 +153,7 @@ impl World {
             queue: Queue::new(),
             recorder,
             rotated: vec![0; plan.nodes],
+            fated: 0,
             draw,
             foul: true,
             arrivals: Vec::new(),
@@ -189,6 +199,11 @@ impl World {
             Event::Start { node } => self.start(node),
             Event::Tick { flow } => self.tick(flow),
             Event::Announce { node, boot, vip, turn } => self.announce(node, boot, vip, turn),
+            Event::Dies { node } => {
+                self.switch_off(node, true);
+                self.queue.push(self.now + SECOND, Event::Returns { node });
+            }
+            Event::Returns { node } => self.switch_on(node),
             Event::Depart { node, boot } => self.depart(node, boot),
             Event::Begin { episode } => self.begin(episode),
             Event::End { episode } => self.end(episode),

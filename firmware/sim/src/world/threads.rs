@@ -3,6 +3,7 @@
 
 use super::{Event, World};
 use crate::draw::SECOND;
+use crate::explore::Fate;
 use crate::network::Segment;
 use crate::network::frame::{Body, Content, Datagram, Frame, Station};
 use crate::node::life::{Life, id, index};
@@ -258,10 +259,38 @@ impl World {
             if let Some(twin) = twin.then(|| forged_token(&transmit)).flatten() {
                 self.checks.sends(self.now, 1, &twin);
             }
+            match self.next_fate(node) {
+                Fate::IsLost => continue,
+                Fate::Arrives => {}
+                Fate::ArrivesTwice => {
+                    let Some(life) = &mut self.nodes[node].life else { return };
+                    let content = life.wrap(transmit.clone());
+                    self.send_datagram(node, to, network, content);
+                }
+            }
             let Some(life) = &mut self.nodes[node].life else { return };
             let content = life.wrap(transmit);
             self.send_datagram(node, to, network, content);
         }
+    }
+
+    /// What becomes of a message that a node sends now.
+    fn next_fate(&mut self, node: usize) -> Fate {
+        let Some(fates) = &self.options.fates else { return Fate::Arrives };
+        if self.now < fates.from {
+            return Fate::Arrives;
+        }
+        let number = self.fated;
+        self.fated += 1;
+        let fate = fates.messages.get(number).copied().unwrap_or(Fate::Arrives);
+        if let Some((after, dies)) = fates.death
+            && after == number
+        {
+            // The sender dies once it has sent; the others at this very moment.
+            let at = self.now + u64::from(dies == node);
+            self.queue.push(at, Event::Dies { node: dies });
+        }
+        fate
     }
 
     /// Puts a datagram on a network.
