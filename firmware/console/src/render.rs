@@ -35,10 +35,19 @@ pub(crate) fn text(view: &View) -> String {
         View::Table { rows, .. } if rows.is_empty() => line(&mut out, "none"),
         View::Table { columns, rows } => table(&mut out, columns, rows),
         View::Record(fields) if fields.is_empty() => line(&mut out, "none"),
-        View::Record(fields) => {
-            let width = fields.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-            for (name, cell) in fields {
-                line(&mut out, &alloc::format!("{name:width$}  {cell}"));
+        View::Record(fields) => record(&mut out, fields),
+        View::Parts { sentence: Some(text), .. } => sentence(&mut out, text),
+        View::Parts { sentence: None, own, parts } => {
+            record(&mut out, own);
+            for (name, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
+                if !out.is_empty() {
+                    line(&mut out, "");
+                }
+                line(&mut out, &alloc::format!("{name}:"));
+                out.push_str(&self::text(part));
+            }
+            if out.is_empty() {
+                line(&mut out, "none");
             }
         }
         View::Lines(lines) => lines.iter().for_each(|text| line(&mut out, text)),
@@ -52,6 +61,14 @@ pub(crate) fn text(view: &View) -> String {
         View::Count(count) => line(&mut out, &count.to_string()),
     }
     out
+}
+
+/// Names and values, in as many lines as each value takes.
+fn record(out: &mut String, fields: &[(String, Cell)]) {
+    let width = fields.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    for (name, cell) in fields {
+        line(out, &alloc::format!("{name:width$}  {cell}"));
+    }
 }
 
 /// A line; what comes from outside cannot control the terminal.
@@ -163,6 +180,11 @@ pub(crate) fn json(view: &View) -> String {
         View::Record(fields) => {
             out.push_str(&object(fields.iter().map(|(name, cell)| (name, cell))));
         }
+        View::Parts { own, parts, .. } => {
+            let own = own.iter().map(|(name, cell)| (name.as_str(), value(cell)));
+            let parts = parts.iter().map(|(name, part)| (*name, json(part).trim_end().into()));
+            members(&mut out, own.chain(parts));
+        }
         View::Events(events) => {
             let objects: Vec<String> = events
                 .iter()
@@ -200,13 +222,19 @@ fn array(out: &mut String, elements: impl Iterator<Item = String>) {
 }
 
 fn object<'c>(fields: impl Iterator<Item = (impl AsRef<str>, &'c Cell)>) -> String {
-    let mut out = String::from("{");
-    for (index, (name, cell)) in fields.enumerate() {
+    let mut out = String::new();
+    members(&mut out, fields.map(|(name, cell)| (name, value(cell))));
+    out
+}
+
+/// An object of names and JSON.
+fn members(out: &mut String, members: impl Iterator<Item = (impl AsRef<str>, String)>) {
+    out.push('{');
+    for (index, (name, json)) in members.enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        let _ = write!(out, "{comma}{}:{}", quoted(name.as_ref()), value(cell));
+        let _ = write!(out, "{comma}{}:{json}", quoted(name.as_ref()));
     }
     out.push('}');
-    out
 }
 
 fn value(cell: &Cell) -> String {

@@ -12,6 +12,8 @@ use model::status::{self, EchoOutcome};
 
 use crate::parse::Pass;
 
+mod cluster;
+
 /// What is shown.
 #[derive(Debug)]
 pub(crate) enum View {
@@ -19,6 +21,9 @@ pub(crate) enum View {
     Table { columns: &'static [Column], rows: Vec<Vec<Cell>> },
     /// Names and values.
     Record(Vec<(String, Cell)>),
+    /// Names and values, and tables under names of their own. Where there is a sentence it is all
+    /// that people are shown.
+    Parts { sentence: Option<String>, own: Vec<(String, Cell)>, parts: Vec<(&'static str, View)> },
     /// Lines of text.
     Lines(Vec<String>),
     /// What is wrong, a sentence each.
@@ -31,6 +36,13 @@ pub(crate) enum View {
     Sentence(&'static str, String),
     /// How many rows there were.
     Count(usize),
+}
+
+impl View {
+    /// Whether nothing is left to be shown.
+    pub(crate) fn is_empty(&self) -> bool {
+        rows(self) == 0
+    }
 }
 
 /// A column of a table.
@@ -90,6 +102,10 @@ fn rows(view: &View) -> usize {
     match view {
         View::Table { rows, .. } => rows.len(),
         View::Record(fields) => fields.len(),
+        View::Parts { sentence: Some(_), .. } => 1,
+        View::Parts { own, parts, .. } => {
+            own.len() + parts.iter().map(|(_, part)| rows(part)).sum::<usize>()
+        }
         View::Lines(lines) | View::Problems(lines) => lines.len(),
         View::Events(events) => events.len(),
         View::Summary(..) => 0,
@@ -115,6 +131,13 @@ fn keep(view: View, text: &str, those_with: bool) -> View {
             });
             View::Record(fields)
         }
+        View::Parts { sentence: None, mut own, parts } => {
+            own.retain(|(name, cell)| {
+                (contains(name) || contains(&cell.to_string())) == those_with
+            });
+            let kept = |(name, part)| (name, keep(part, text, those_with));
+            View::Parts { sentence: None, own, parts: parts.into_iter().map(kept).collect() }
+        }
         View::Lines(mut lines) => {
             lines.retain(|line| contains(line) == those_with);
             View::Lines(lines)
@@ -127,7 +150,10 @@ fn keep(view: View, text: &str, those_with: bool) -> View {
             events.retain(|(line, _)| contains(line) == those_with);
             View::Events(events)
         }
-        view @ (View::Summary(..) | View::Sentence(..) | View::Count(_)) => view,
+        view @ (View::Parts { sentence: Some(_), .. }
+        | View::Summary(..)
+        | View::Sentence(..)
+        | View::Count(_)) => view,
     }
 }
 
@@ -151,6 +177,7 @@ fn plain(reply: Reply) -> View {
         Reply::Log(entries) => View::Lines(entries.into_iter().map(|entry| entry.line).collect()),
         Reply::Candidate(candidate) => View::Record(self::candidate(candidate)),
         Reply::Neighbors(neighbors) => table(NEIGHBORS, neighbors, neighbor),
+        Reply::Cluster(cluster) => self::cluster::cluster(cluster),
         Reply::Revisions(revisions) => {
             table(REVISIONS, revisions.into_iter().enumerate().collect(), revision)
         }

@@ -8,8 +8,9 @@ use model::config::{Config, Gateway, Mode, PortRanges, ServerState, ServiceProto
 use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Candidate, Cause, Counter, Flows, Health, Holder, Link, LogEntry, Neighbor,
-    NeighborState, Port, Revision, Server, Service, Session, Traffic, Unconfirmed, Version, Vip,
+    BootStep, Candidate, Cause, Cluster, Counter, Flows, Health, Holder, Lease, Link, LogEntry,
+    Neighbor, NeighborState, Node, Ownership, Path, Port, Presence, Revision, Server, Service,
+    Session, Standing, Traffic, Unconfirmed, Version, Vip,
 };
 
 /// Rows of a table: more than a screen has.
@@ -37,7 +38,8 @@ impl Foreign {
 
     /// Octets of a reply made of them at most.
     pub fn weight(&self) -> usize {
-        ROWS * (6 * self.octets + 512)
+        // There are replies of five tables.
+        5 * ROWS * (6 * self.octets + 512)
     }
 
     /// One and many, by the number of texts.
@@ -71,6 +73,7 @@ const SHOWN: &[(Topic, Maker)] = &[
     (Topic::Sessions, |foreign| Reply::Sessions(foreign.table(session))),
     (Topic::Candidate, candidate),
     (Topic::Neighbors, |foreign| Reply::Neighbors(foreign.table(neighbor))),
+    (Topic::Cluster, cluster),
 ];
 
 /// What else is answered.
@@ -248,4 +251,45 @@ fn neighbor(foreign: &Foreign, which: usize) -> Neighbor {
         state: [NeighborState::Incomplete, NeighborState::Reachable, NeighborState::Probe]
             [which % 3],
     }
+}
+
+fn cluster(foreign: &Foreign) -> Reply {
+    let standings = [Standing::Member, Standing::Outside, Standing::Alone, Standing::Secretless];
+    let presences = [Presence::Own, Presence::Heard, Presence::Missing, Presence::Silent];
+    Reply::Cluster(Cluster {
+        node: foreign.text(0),
+        standing: standings[foreign.octets % 4],
+        start: u32::MAX,
+        view: foreign.rows().is_multiple_of(2).then(|| foreign.text(1)),
+        members: foreign.texts.clone(),
+        nodes: foreign.table(|foreign, which| Node {
+            name: foreign.text(which),
+            id: u8::MAX,
+            start: (which.is_multiple_of(2)).then_some(u32::MAX),
+            member: which.is_multiple_of(3),
+            presence: presences[which % 4],
+            hears: which.is_multiple_of(2),
+        }),
+        paths: foreign.table(|foreign, which| Path {
+            node: foreign.text(which),
+            network: foreign.text(which + 1),
+            quiet: Duration::ZERO,
+            round_trip: Duration::MAX,
+            lost_in: u16::MAX,
+            lost_out: 0,
+        }),
+        owners: foreign.table(|foreign, which| Ownership {
+            vip: foreign.text(which),
+            address: address(which),
+            network: foreign.text(which + 1),
+            owner: (which.is_multiple_of(2)).then(|| foreign.text(which + 2)),
+            served: which.is_multiple_of(3),
+        }),
+        leases: foreign.table(|foreign, which| Lease {
+            network: foreign.text(which),
+            open: which.is_multiple_of(2),
+            remaining: (which.is_multiple_of(2)).then_some(Duration::MAX),
+        }),
+        refused: foreign.table(counter),
+    })
 }

@@ -248,6 +248,8 @@ pub enum Topic {
     Candidate,
     /// The stations on the networks of this box.
     Neighbors,
+    /// The boxes of the cluster, and which of them serves what.
+    Cluster,
 }
 
 /// What an operator gets.
@@ -281,6 +283,8 @@ pub enum Reply {
     Candidate(status::Candidate),
     /// To [`Topic::Neighbors`].
     Neighbors(Vec<status::Neighbor>),
+    /// To [`Topic::Cluster`].
+    Cluster(status::Cluster),
     /// What came of one question of [`Request::Ping`]. More replies follow.
     Echo(status::Echo),
     /// To [`Request::Ping`], at last.

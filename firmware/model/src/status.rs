@@ -3,6 +3,7 @@
 //! Names are the operator's own; counts are totals since start unless said otherwise; instants
 //! are on the clock whose zero is the start of the kernel.
 
+mod cluster;
 mod errands;
 mod operators;
 
@@ -16,6 +17,7 @@ use base::{Mac, Prefix};
 
 use crate::config::{Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
 
+pub use cluster::{Cluster, Lease, Node, Ownership, Path, Presence, Standing};
 pub use errands::{CaptureEnd, Captured, Direction, Echo, EchoOutcome, Frame, Pinged};
 pub use operators::{Candidate, Holder, LogEntry, Revision, Session, Unconfirmed};
 

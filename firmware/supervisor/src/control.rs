@@ -292,6 +292,7 @@ impl ControlThread {
             }
             Topic::Log => Reply::Log(self.journal.entries()),
             Topic::Neighbors => Reply::Neighbors(control.show_neighbors()),
+            Topic::Cluster => Reply::Cluster(self.show_cluster(now)),
             Topic::Config | Topic::Revisions | Topic::Sessions | Topic::Candidate => {
                 Reply::Refused(UNANSWERED.into())
             }

@@ -95,6 +95,7 @@ pub fn join(
     let (order, orders) = RingBuffer::new(DEPTH);
     let (news, heard) = RingBuffer::new(DEPTH);
     let progress = Arc::new(AtomicU64::new(0));
+    let gates = ties.gates.clone();
     let thread = PulseThread {
         beat,
         orders,
@@ -110,6 +111,6 @@ pub fn join(
     threads.critical("pulse", manner, journal, move || thread.run());
     let (nodes, start) = (plan.config().nodes.len(), card.incarnation.0);
     journal.boot("cluster", format!("{nodes} nodes configured, start {start} of this one"));
-    let member = Membership::new(council, (order, heard), wake, secrets, count);
+    let member = Membership::new(council, (order, heard), wake, gates, (secrets, count));
     Ok(Some((member, Pulse::counter("pulse", progress))))
 }

@@ -184,9 +184,12 @@ impl PulseThread {
 
     fn tell(&mut self, state: &mut State) {
         while let Some(news) = self.beat.poll_news() {
-            // A newer report replaces an older one that nobody took.
+            // Newer reports and counts replace older ones that nobody took.
             if matches!(news, News::Report(_)) {
                 state.news.retain(|old| !matches!(old, News::Report(_)));
+            }
+            if matches!(news, News::Refused(_)) {
+                state.news.retain(|old| !matches!(old, News::Refused(_)));
             }
             state.news.push_back(news);
         }

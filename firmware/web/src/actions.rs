@@ -119,7 +119,8 @@ pub fn outcome(reply: &Reply) -> Answer {
         | Reply::Pinged(_)
         | Reply::Frame(_)
         | Reply::Captured(_)
-        | Reply::Neighbors(_) => done(Value::Null),
+        | Reply::Neighbors(_)
+        | Reply::Cluster(_) => done(Value::Null),
     }
 }
 

@@ -21,6 +21,7 @@ pub const TOPICS: &[(&str, Topic)] = &[
     ("sessions", Topic::Sessions),
     ("candidate", Topic::Candidate),
     ("neighbors", Topic::Neighbors),
+    ("cluster", Topic::Cluster),
 ];
 
 /// A reply to [`model::operator::Request::Show`]; `None` if it is none.
@@ -41,6 +42,7 @@ pub fn value(reply: &Reply) -> Option<Value> {
         Reply::Revisions(revisions) => list(revisions, revision),
         Reply::Sessions(sessions) => list(sessions, session),
         Reply::Neighbors(neighbors) => list(neighbors, neighbor),
+        Reply::Cluster(cluster) => self::cluster(cluster),
         Reply::Done(_)
         | Reply::Refused(_)
         | Reply::Problems(_)
@@ -231,4 +233,56 @@ fn neighbor(neighbor: &status::Neighbor) -> Value {
         "port": neighbor.port,
         "network": neighbor.network,
     })
+}
+
+/// The cluster as this box sees it.
+fn cluster(cluster: &status::Cluster) -> Value {
+    json!({
+        "node": cluster.node,
+        "standing": cluster.standing.word(),
+        "start": cluster.start,
+        "view": cluster.view,
+        "members": cluster.members,
+        "nodes": list(&cluster.nodes, |node| {
+            json!({
+                "node": node.name,
+                "id": node.id,
+                "start": node.start,
+                "member": node.member,
+                "presence": node.presence.word(),
+                "hears_us": node.hears,
+            })
+        }),
+        "paths": list(&cluster.paths, |path| {
+            json!({
+                "node": path.node,
+                "network": path.network,
+                "quiet_milliseconds": count(path.quiet.as_millis()),
+                "round_trip_microseconds": count(path.round_trip.as_micros()),
+                "lost_in": path.lost_in,
+                "lost_out": path.lost_out,
+            })
+        }),
+        "vips": list(&cluster.owners, |vip| {
+            json!({
+                "vip": vip.vip,
+                "address": vip.address,
+                "network": vip.network,
+                "owner": vip.owner,
+                "served": vip.served,
+            })
+        }),
+        "leases": list(&cluster.leases, |lease| {
+            json!({
+                "network": lease.network,
+                "open": lease.open,
+                "remaining_milliseconds": lease.remaining.map(|left| count(left.as_millis())),
+            })
+        }),
+        "refused": Value::Object(cluster.refused.iter().map(counter).collect()),
+    })
+}
+
+fn count(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -5,10 +5,10 @@
 use std::fmt::{Display, Write};
 
 use model::operator::{Reply, Topic};
-use model::status::{Counter, Flows, Health, Link, Port, Server, Service, Vip};
+use model::status::{Cluster, Counter, Flows, Health, Link, Port, Server, Service, Vip};
 
 /// What has to be asked for, in the order of [`text`]'s replies.
-pub const TOPICS: [Topic; 7] = [
+pub const TOPICS: [Topic; 8] = [
     Topic::Version,
     Topic::Ports,
     Topic::Vips,
@@ -16,6 +16,7 @@ pub const TOPICS: [Topic; 7] = [
     Topic::Servers,
     Topic::Flows,
     Topic::Counters,
+    Topic::Cluster,
 ];
 
 /// The format's name in a Content-Type.
@@ -55,6 +56,7 @@ pub fn text(replies: &[Reply]) -> String {
             | Reply::Frame(_)
             | Reply::Captured(_)
             | Reply::Neighbors(_) => {}
+            Reply::Cluster(cluster) => page.cluster(cluster),
         }
     }
     page.0
@@ -165,6 +167,20 @@ impl Page {
         self.each(metric, &flows.states, |s| ([("state", s.name.as_str())], s.value));
     }
 
+    fn cluster(&mut self, cluster: &Cluster) {
+        let help = "Nodes that are configured.";
+        self.one("portico_cluster_nodes", GAUGE, help, &[], cluster.nodes.len());
+        let help = "Nodes of the view that this box is part of; 0: it is part of none.";
+        self.one("portico_cluster_members", GAUGE, help, &[], cluster.members.len());
+        let owned = cluster.owners.iter().filter(|vip| vip.owner.as_ref() == Some(&cluster.node));
+        let help = "VIPs that this box owns.";
+        self.one("portico_cluster_vips_owned", GAUGE, help, &[], owned.count());
+        let metric = ("portico_cluster_lease_open", GAUGE, "Whether this box may serve there.");
+        self.each(metric, &cluster.leases, |lease| {
+            ([("network", lease.network.as_str())], u64::from(lease.open))
+        });
+    }
+
     fn counters(&mut self, all: &[Counter]) {
         let metric = ("portico_events_total", COUNTER, "What the forwarders count, by name.");
         self.each(metric, all, |c| ([("event", c.name.as_str())], c.value));
@@ -219,6 +235,43 @@ mod tests {
             "portico_port_up{port=\"eth0\",network=\"a\\\"b\"} 1",
             "portico_port_receive_bytes_total{port=\"eth0\",network=\"a\\\"b\"} 700",
             "portico_port_transmit_drop_total{port=\"eth0\",network=\"a\\\"b\"} 2",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+        }
+    }
+
+    #[test]
+    fn of_a_cluster_the_members_are_counted_and_what_this_box_owns_of_its_addresses() {
+        let owned = |owner: Option<&str>| model::status::Ownership {
+            vip: "www".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            network: "outside".into(),
+            owner: owner.map(Into::into),
+            served: false,
+        };
+        let lease = |network: &str, open| model::status::Lease {
+            network: network.into(),
+            open,
+            remaining: None,
+        };
+        let cluster = Cluster {
+            node: "n1".into(),
+            standing: model::status::Standing::Member,
+            start: 1,
+            view: Some("1/1.1/1".into()),
+            members: vec!["n1".into(), "n2".into()],
+            nodes: vec![],
+            paths: vec![],
+            owners: vec![owned(Some("n1")), owned(Some("n2")), owned(None)],
+            leases: vec![lease("outside", true), lease("inside", false)],
+            refused: vec![],
+        };
+        let page = text(&[Reply::Cluster(cluster)]);
+        for line in [
+            "portico_cluster_members 2",
+            "portico_cluster_vips_owned 1",
+            "portico_cluster_lease_open{network=\"outside\"} 1",
+            "portico_cluster_lease_open{network=\"inside\"} 0",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }

@@ -106,6 +106,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every reason, in the order in which a datagram is judged.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::OtherCluster,
+        Self::NotForUs,
+        Self::OtherNetwork,
+        Self::UnknownSender,
+        Self::NotAdmitted,
+        Self::Replayed,
+        Self::UnknownKey,
+        Self::BadSeal,
+    ];
+
     /// A stable name, for counters.
     pub const fn name(self) -> &'static str {
         match self {

@@ -116,6 +116,20 @@ pub static COMMANDS: &[Command] = &[
         Topic::Neighbors,
     ),
     show(
+        "show cluster",
+        "boxes, who serves which address, and leases",
+        "How this box sees the cluster. The view is the agreement that it is part of; members \
+         stand in the order in which the token goes round. Each node is heard, missing (two \
+         heartbeats), or silent; hears_us is whether it shows that it hears this box. Paths are \
+         the networks on which others were heard: for how long they have been quiet there, the \
+         round trip, and what got lost to here (in) and to there (out), in thousandths. Owners \
+         are as this box knows them; served is whether it answers here now. A lease that is not \
+         renewed closes, and nothing is served on its network then. Refused are datagrams on \
+         the cluster's port that were not believed, by reason; a few are usual while boxes \
+         start. JSON has which start of each node was heard as well.",
+        Topic::Cluster,
+    ),
+    show(
         "show counters",
         "everything that is counted",
         "Every counter of the box by name, since start. A frame that is dropped is counted under \

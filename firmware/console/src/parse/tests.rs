@@ -56,8 +56,8 @@ fn lines_mean_a_command_or_say_what_would() {
     ] {
         assert_eq!(outcome(text, OPERATION), meaning, "{text:?}");
     }
-    let topics = "ports, vips, services, servers, flows, neighbors, counters, boot, version, \
-                  config, revisions, sessions, candidate, log";
+    let topics = "ports, vips, services, servers, flows, neighbors, cluster, counters, boot, \
+                  version, config, revisions, sessions, candidate, log";
     assert_eq!(outcome("show", OPERATION), format!("incomplete, expected {topics}"));
     let unknown = format!("unknown word \"x\", expected {topics}");
     assert_eq!(outcome("show x", OPERATION), unknown);

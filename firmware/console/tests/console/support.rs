@@ -8,9 +8,10 @@ use model::Config;
 use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Candidate, CaptureEnd, Captured, Cause, Counter, Direction, Echo, EchoOutcome, Flows,
-    Frame, Health, Link, LogEntry, Neighbor, NeighborState, Pinged, Port, Revision, Server,
-    Service, Traffic, Unconfirmed, Version, Vip,
+    BootStep, Candidate, CaptureEnd, Captured, Cause, Cluster, Counter, Direction, Echo,
+    EchoOutcome, Flows, Frame, Health, Lease, Link, LogEntry, Neighbor, NeighborState, Node,
+    Ownership, Path, Pinged, Port, Presence, Revision, Server, Service, Standing, Traffic,
+    Unconfirmed, Version, Vip,
 };
 use model::{Gateway, Mode, ServerState, ServiceProtocol};
 
@@ -137,6 +138,7 @@ pub fn answer(request: Request) -> Reply {
         ]),
         Request::Reboot => Reply::Done("rebooting".into()),
         Request::PowerOff => Reply::Refused("the image is being written".into()),
+        Request::Show(Topic::Cluster) => Reply::Cluster(cluster()),
         Request::Show(Topic::Neighbors) => Reply::Neighbors(neighbors()),
         Request::Show(Topic::Revisions) => Reply::Revisions(revisions()),
         Request::Show(Topic::Sessions) => Reply::Sessions(sessions()),
@@ -414,4 +416,56 @@ fn sessions() -> Vec<model::status::Session> {
         since: Instant::from_millis(60_000),
         configures: true,
     }]
+}
+
+/// Two of three boxes that serve, while one is not heard.
+pub fn cluster() -> Cluster {
+    let node = |id: u8, presence, start| Node {
+        name: format!("n{id}"),
+        id,
+        start,
+        member: id < 3,
+        presence,
+        hears: id < 3,
+    };
+    let path = |network: &str, microseconds, lost_in| Path {
+        node: "n2".into(),
+        network: network.into(),
+        quiet: Duration::from_millis(17),
+        round_trip: Duration::from_micros(microseconds),
+        lost_in,
+        lost_out: 0,
+    };
+    let owner = |vip: &str, address: &str, owner: Option<&str>| Ownership {
+        vip: vip.into(),
+        address: address.parse().unwrap(),
+        network: "outside".into(),
+        owner: owner.map(Into::into),
+        served: owner == Some("n1"),
+    };
+    let lease = |network: &str, remaining: Option<u64>| Lease {
+        network: network.into(),
+        open: remaining.is_some(),
+        remaining: remaining.map(Duration::from_millis),
+    };
+    Cluster {
+        node: "n1".into(),
+        standing: Standing::Member,
+        start: 4,
+        view: Some("7/2.1/1".into()),
+        members: vec!["n2".into(), "n1".into()],
+        nodes: vec![
+            node(1, Presence::Own, Some(4)),
+            node(2, Presence::Heard, Some(1)),
+            node(3, Presence::Silent, None),
+        ],
+        paths: vec![path("outside", 310, 15), path("inside", 290, 0)],
+        owners: vec![
+            owner("www", "192.0.2.80", Some("n1")),
+            owner("www6", "2001:db8:1::80", Some("n2")),
+            owner("mail", "192.0.2.25", None),
+        ],
+        leases: vec![lease("outside", Some(71)), lease("inside", None)],
+        refused: counters(&[("not-admitted", 3)]),
+    }
 }

@@ -34,6 +34,8 @@ pub struct Beat {
     news: VecDeque<News>,
     /// Datagrams that were refused, by reason.
     refused: Vec<(Refusal, u64)>,
+    /// Some were refused since the council was told how many.
+    untold: bool,
 }
 
 impl Beat {
@@ -61,6 +63,7 @@ impl Beat {
             frames: VecDeque::new(),
             news: VecDeque::new(),
             refused: Vec::new(),
+            untold: false,
         }
     }
 
@@ -181,6 +184,9 @@ impl Beat {
         if let Some(report) = self.pulse.poll_report() {
             self.watch_ears(&report);
             self.news.push_back(News::Report(report));
+            if core::mem::take(&mut self.untold) {
+                self.news.push_back(News::Refused(self.refused.clone()));
+            }
         }
         while let Some(network) = self.pulse.poll_probe() {
             self.news.push_back(News::Ask(network));
@@ -223,6 +229,7 @@ impl Beat {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
+        self.untold = true;
         match self.refused.iter_mut().find(|(known, _)| *known == refusal) {
             Some((_, count)) => *count += 1,
             None => self.refused.push((refusal, 1)),

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
-    Channel, Cluster, Event, Orders, Ownership, OwnershipGeneration, Reply, Request, Role,
+    Channel, Cluster, Event, Incarnation, Orders, Ownership, OwnershipGeneration, Peer, Reply,
+    Report, Request, Role, ViewId,
 };
 use dataplane::tables::{self, Owner};
 use model::config::{Config, Node};
@@ -36,7 +37,7 @@ pub enum Agreed {
     /// Something for the log: views and how they came about.
     Note(Event),
     /// This node has to begin anew with an incarnation above this one.
-    Outrun(cluster::Incarnation),
+    Outrun(Incarnation),
 }
 
 /// The control thread's machine.
@@ -45,12 +46,17 @@ pub struct Council {
     guard: Guard,
     framing: Framing,
     own: NodeId,
+    incarnation: Incarnation,
     /// The other nodes: the place of each is its number in [`Owner::Peer`].
     peers: Vec<NodeId>,
     /// The newest statement about each virtual address that was obeyed.
     obeyed: Vec<OwnershipGeneration>,
     agreed: VecDeque<Agreed>,
     refused: Vec<(Refusal, u64)>,
+    /// What the pulse thread refused.
+    refused_there: Vec<(Refusal, u64)>,
+    report: Option<Report>,
+    view: Option<(ViewId, Vec<Peer>)>,
 }
 
 impl Council {
@@ -66,10 +72,14 @@ impl Council {
             guard,
             framing: Framing::new(config, node),
             own,
+            incarnation: card.incarnation,
             peers,
             obeyed: config.vips.iter().map(|_| OwnershipGeneration::NONE).collect(),
             agreed: VecDeque::new(),
             refused: Vec::new(),
+            refused_there: Vec::new(),
+            report: None,
+            view: None,
         };
         council.after();
         council
@@ -78,7 +88,11 @@ impl Council {
     /// What the pulse thread has to tell.
     pub fn handle_news(&mut self, now: Instant, news: News) {
         match news {
-            News::Report(report) => self.cluster.handle_report(now, report),
+            News::Report(report) => {
+                self.report = Some(report.clone());
+                self.cluster.handle_report(now, report);
+            }
+            News::Refused(refused) => self.refused_there = refused,
             News::Admitted(admission) => self.guard.admit(admission),
             News::Heard(station) => {
                 if self.framing.learn(station) {
@@ -163,9 +177,34 @@ impl Council {
         self.agreed.pop_front()
     }
 
-    /// How many datagrams were refused, by reason.
-    pub fn refused(&self) -> &[(Refusal, u64)] {
-        &self.refused
+    /// Which start of this node it is.
+    pub const fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The newest that the pulse thread saw.
+    pub const fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// The view that we are in, with its members in the order of the ring.
+    pub fn view(&self) -> Option<(ViewId, &[Peer])> {
+        self.view.as_ref().map(|(id, members)| (*id, members.as_slice()))
+    }
+
+    /// The node at a place of [`Owner::Peer`].
+    pub fn peer(&self, place: u16) -> Option<NodeId> {
+        self.peers.get(usize::from(place)).copied()
+    }
+
+    /// How many datagrams this thread and the pulse thread refused, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Refusal, u64)> {
+        let all = self.refused.iter().chain(&self.refused_there);
+        Refusal::ALL.into_iter().filter_map(move |reason| {
+            let counts = all.clone().filter(|(of, _)| *of == reason);
+            let count = counts.fold(0, |sum: u64, (_, count)| sum.saturating_add(*count));
+            (count > 0).then_some((reason, count))
+        })
     }
 
     fn after(&mut self) {
@@ -175,10 +214,13 @@ impl Council {
                 Event::Ownership(ownership) => self.own(&ownership),
                 Event::Probe(vip) => self.agreed.push_back(Agreed::Probe(vip)),
                 Event::Announce(vip) => self.agreed.push_back(Agreed::Announce(vip)),
-                note @ (Event::View { .. }
-                | Event::Called { .. }
-                | Event::Condemned(_)
-                | Event::Conflict { .. }) => self.agreed.push_back(Agreed::Note(note)),
+                Event::View { id, members } => {
+                    self.view = (!members.is_empty()).then(|| (id, members.clone()));
+                    self.agreed.push_back(Agreed::Note(Event::View { id, members }));
+                }
+                note @ (Event::Called { .. } | Event::Condemned(_) | Event::Conflict { .. }) => {
+                    self.agreed.push_back(Agreed::Note(note))
+                }
             }
         }
     }

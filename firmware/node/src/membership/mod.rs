@@ -20,23 +20,30 @@ mod beat;
 mod council;
 mod framing;
 mod settings;
+mod show;
 
 #[cfg(test)]
 mod tests;
 
+use alloc::vec::Vec;
+
 use cluster::Report;
-use cluster::seal::Admission;
+use cluster::seal::{Admission, Refusal};
 
 pub use beat::Beat;
 pub use council::{Agreed, Council};
 pub use framing::Framing;
 pub use settings::{Card, settings};
+pub use show::{Gates, show};
 
-/// What [`Beat`] tells [`Council`]. Nothing of it may get lost but an older report.
+/// What [`Beat`] tells [`Council`]. Nothing of it may get lost but older
+/// reports and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// What is seen now.
     Report(Report),
+    /// How many datagrams the pulse thread refused, by reason. Goes with a report.
+    Refused(Vec<(Refusal, u64)>),
     /// This start of a node counts from now on.
     Admitted(Admission),
     /// A node is heard from this station.

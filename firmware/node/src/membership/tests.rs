@@ -11,6 +11,7 @@ use cluster::{Incarnation, Presence, Report};
 use dataplane::tables::Owner;
 use model::config::Config;
 use model::limits::NETWORKS;
+use model::status::{self, Standing};
 use proptest::prelude::*;
 
 use super::*;
@@ -99,7 +100,7 @@ impl Front {
                 match &news {
                     News::Report(report) => self.report = Some(report.clone()),
                     News::Outrun(known) => self.outrun = Some(*known),
-                    News::Admitted(_) | News::Heard(_) | News::Ask(_) => {}
+                    News::Refused(_) | News::Admitted(_) | News::Heard(_) | News::Ask(_) => {}
                 }
                 self.council.handle_news(now, news);
             }
@@ -251,6 +252,73 @@ fn what_a_box_that_falls_silent_owned_is_owned_by_another() {
     assert_eq!(alive.len(), 1, "{:?}", owners(&fronts));
 }
 
+/// The cluster as a box sees it whose control carries out what its council has decided.
+fn shown(front: &Front, config: &Config, id: u8, now: Instant) -> status::Cluster {
+    let name = alloc::format!("n{id}");
+    let mut plan = crate::Plan::new(config.clone(), &name, 1).unwrap();
+    plan.share();
+    let up = Attached { mac: Mac([2; 6]), mtu: 1_500, up: true };
+    let mut control = crate::Control::new(now, plan, vec![up; 2], 1);
+    for (vip, owner) in front.owners.iter().enumerate() {
+        control.handle_owner(now, base::VipId::from(vip), *owner);
+    }
+    show(now, &control, Some((&front.council, &front.beat.leases())))
+}
+
+#[test]
+fn an_operator_sees_on_every_box_who_is_there_and_who_serves_what() {
+    let (config, mut fronts, mut cables) = (config(3), fronts(3), Cables::new());
+    let before = shown(&fronts[0], &config, 1, cables.now);
+    assert_eq!((before.standing, before.view), (Standing::Outside, None));
+    assert!(before.owners.iter().all(|vip| vip.owner.is_none() && !vip.served));
+    assert!(before.leases.iter().all(|lease| !lease.open && lease.remaining.is_none()));
+    cables.run(&mut fronts, 5_000);
+    let seen: Vec<_> =
+        (1..=3).zip(&fronts).map(|(id, it)| shown(it, &config, id, cables.now)).collect();
+    for seen_by in &seen {
+        assert_eq!((&seen_by.view, &seen_by.members), (&seen[0].view, &seen[0].members));
+        assert!(seen_by.standing == Standing::Member && seen_by.members.len() == 3, "{seen_by:?}");
+        assert!(seen_by.nodes.iter().all(|node| node.member && node.hears), "{seen_by:?}");
+        assert_eq!(seen_by.paths.len(), 4, "two others on two networks");
+        assert!(seen_by.paths.iter().all(|path| path.quiet < Duration::from_millis(100)));
+        assert!(seen_by.leases.iter().all(|lease| lease.open && lease.remaining.is_some()));
+        for (vip, same) in seen_by.owners.iter().zip(&seen[0].owners) {
+            assert!(vip.owner.is_some() && vip.owner == same.owner, "{vip:?} {same:?}");
+            assert_eq!(vip.served, vip.owner.as_ref() == Some(&seen_by.node), "{vip:?}");
+        }
+    }
+    fronts[2].cut = true;
+    cables.run(&mut fronts, 2_000);
+    let left = shown(&fronts[0], &config, 1, cables.now);
+    assert_ne!(left.view, seen[0].view);
+    assert_eq!((left.members.len(), left.owners.len()), (2, 2));
+    let gone = &left.nodes[2];
+    assert_eq!((gone.member, gone.presence, gone.hears), (false, status::Presence::Silent, false));
+    assert!(left.owners.iter().all(|vip| vip.owner.as_deref().is_some_and(|it| it != "n3")));
+    let alone = shown(&fronts[2], &config, 3, cables.now);
+    // Its outside has a gateway to ask, and that does not answer; its inside has nobody.
+    assert!(!alone.leases[0].open, "{alone:?}");
+    assert!(alone.owners.iter().all(|vip| !vip.served), "{alone:?}");
+}
+
+#[test]
+fn a_box_that_is_no_member_says_why() {
+    for (nodes, standing) in [(1, Standing::Alone), (3, Standing::Secretless)] {
+        let mut plan = crate::Plan::new(config(nodes), "n1", 1).unwrap();
+        if nodes > 1 {
+            plan.share();
+        }
+        let up = Attached { mac: Mac([2; 6]), mtu: 1_500, up: true };
+        let control = crate::Control::new(Instant::ZERO, plan, vec![up; 2], 1);
+        let shown = show(Instant::from_millis(9), &control, None);
+        assert_eq!((shown.standing, shown.nodes.len()), (standing, usize::from(nodes)));
+        let alone = standing == Standing::Alone;
+        assert_eq!(shown.members.len(), usize::from(alone));
+        assert!(shown.leases.iter().all(|it| it.open == alone && it.remaining.is_none()));
+        assert!(shown.owners.iter().all(|it| it.served == alone && it.owner.is_some() == alone));
+    }
+}
+
 #[test]
 fn a_box_with_another_secret_is_nobody() {
     let config = config(2);
@@ -260,6 +328,8 @@ fn a_box_with_another_secret_is_nobody() {
     for front in &fronts {
         assert!(front.report.as_ref().is_none_or(|report| report.peers.is_empty()));
         let reasons: Vec<_> = front.beat.refused().iter().map(|(reason, _)| *reason).collect();
+        let told: Vec<_> = front.council.refused().map(|(reason, _)| reason).collect();
+        assert!(reasons.iter().all(|reason| told.contains(reason)), "{reasons:?} {told:?}");
         let expected = [Refusal::UnknownKey, Refusal::BadSeal, Refusal::NotAdmitted];
         assert!(!reasons.is_empty() && reasons.iter().all(|it| expected.contains(it)));
     }

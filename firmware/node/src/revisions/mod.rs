@@ -171,7 +171,8 @@ impl Engine {
                 | Topic::Boot
                 | Topic::Version
                 | Topic::Log
-                | Topic::Neighbors,
+                | Topic::Neighbors
+                | Topic::Cluster,
             )
             | Request::Reboot
             | Request::PowerOff

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base::{Instant, NodeId, Offload, PortId};
@@ -11,12 +12,14 @@ use cluster::{Channel, Event as Note, Incarnation, OwnershipGeneration, Peer};
 use model::config::{Config, Node};
 use model::event::Event;
 use model::limits::CLUSTER_PORT;
+use model::status::Cluster;
 use netio::{Datagrams, Transmitter};
 use node::membership::{Agreed, Beat, Card, Council, News};
 use node::{Attached, Control};
 use rtrb::{Consumer, Producer};
 
 use super::ControlThread;
+use crate::gates::Gates;
 use crate::pulse::{Order, Sockets};
 use crate::wiring::ControlEnds;
 
@@ -35,11 +38,13 @@ pub struct Membership {
     /// From the pulse thread.
     news: Consumer<News>,
     /// Wakes the pulse thread.
-    pulse: std::sync::Arc<netio::Wake>,
+    pulse: Arc<netio::Wake>,
     sockets: BTreeMap<PortId, Sockets>,
     attached: BTreeMap<PortId, Attached>,
     /// Statements that not every forwarder obeys yet, with the tables that say so.
     unsettled: VecDeque<(u32, OwnershipGeneration)>,
+    /// What the forwarders look at.
+    gates: Arc<Gates>,
     secrets: Secrets,
     /// Starts of this box are counted in this file.
     count: Option<std::path::PathBuf>,
@@ -50,9 +55,9 @@ impl Membership {
     pub fn new(
         council: Council,
         (orders, news): (Producer<Order>, Consumer<News>),
-        pulse: std::sync::Arc<netio::Wake>,
-        secrets: Secrets,
-        count: Option<std::path::PathBuf>,
+        pulse: Arc<netio::Wake>,
+        gates: Arc<Gates>,
+        (secrets, count): (Secrets, Option<std::path::PathBuf>),
     ) -> Self {
         Self {
             council,
@@ -63,6 +68,7 @@ impl Membership {
             sockets: BTreeMap::new(),
             attached: BTreeMap::new(),
             unsettled: VecDeque::new(),
+            gates,
             secrets,
             count,
         }
@@ -197,6 +203,13 @@ impl Membership {
 }
 
 impl ControlThread {
+    /// The cluster as this box sees it.
+    pub(super) fn show_cluster(&self, now: Instant) -> Cluster {
+        let gates = self.member.as_ref().map(|member| member.gates.until());
+        let council = self.member.as_ref().map(|member| &member.council);
+        node::membership::show(now, &self.control, council.zip(gates.as_ref()))
+    }
+
     /// A port is another than it was.
     pub(super) fn tell_member(&mut self, port: PortId, attached: Attached) {
         let Some(member) = &mut self.member else { return };

@@ -108,7 +108,8 @@ fn needs_measurements(request: &Request) -> bool {
             | Topic::Revisions
             | Topic::Sessions
             | Topic::Candidate
-            | Topic::Neighbors,
+            | Topic::Neighbors
+            | Topic::Cluster,
         )
         | Request::Reboot
         | Request::PowerOff

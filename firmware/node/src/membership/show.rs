@@ -1,0 +1,162 @@
+//! What an operator sees of the cluster.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base::{Instant, NetworkId, NodeId, VipId};
+use dataplane::tables::Owner;
+use model::config::Node;
+use model::limits::NETWORKS;
+use model::status::{self, Counter, Standing};
+
+use super::council::Council;
+use super::settings::id;
+use crate::Control;
+
+/// By network: until when the forwarders may serve virtual addresses there.
+pub type Gates = [Instant; NETWORKS];
+
+/// The cluster as this node sees it. `council`: none while it is no member of anything.
+pub fn show(
+    now: Instant,
+    control: &Control,
+    council: Option<(&Council, &Gates)>,
+) -> status::Cluster {
+    let (config, node) = (control.plan().config(), control.plan().node());
+    let show = Show { now, control, council };
+    let view = show.council().and_then(Council::view);
+    let members = view.map_or(&[][..], |(_, members)| members);
+    let standing = match (council, view) {
+        (Some(_), Some(_)) => Standing::Member,
+        (Some(_), None) => Standing::Outside,
+        (None, _) if config.nodes.len() < 2 => Standing::Alone,
+        (None, _) => Standing::Secretless,
+    };
+    let is_member = |of: &Node| members.iter().any(|member| member.id == id(of));
+    let refused = show.council().into_iter().flat_map(Council::refused);
+    status::Cluster {
+        node: node.name.clone(),
+        standing,
+        start: show.council().map_or(0, |council| council.incarnation().0),
+        view: view.map(|(id, _)| alloc::format!("{id}")),
+        members: match standing {
+            Standing::Alone => alloc::vec![node.name.clone()],
+            Standing::Secretless | Standing::Outside | Standing::Member => {
+                members.iter().map(|member| show.name(member.id)).collect()
+            }
+        },
+        nodes: config.nodes.iter().map(|of| show.node(of, is_member(of))).collect(),
+        paths: show.paths(),
+        owners: show.owners(),
+        leases: node.ports.iter().map(|port| show.lease(port.network)).collect(),
+        refused: refused
+            .map(|(reason, value)| Counter { name: reason.name().to_owned(), value })
+            .collect(),
+    }
+}
+
+/// What all parts are made of.
+#[derive(Clone, Copy)]
+struct Show<'c> {
+    now: Instant,
+    control: &'c Control,
+    council: Option<(&'c Council, &'c Gates)>,
+}
+
+impl<'c> Show<'c> {
+    fn council(&self) -> Option<&'c Council> {
+        self.council.map(|(council, _)| council)
+    }
+
+    /// Every other node that was heard since our start.
+    fn sights(&self) -> &'c [cluster::Sight] {
+        self.council().and_then(Council::report).map_or(&[], |report| &report.peers)
+    }
+
+    fn node(&self, of: &Node, viewed: bool) -> status::Node {
+        let own = of.id == self.control.plan().node().id;
+        let sight = self.sights().iter().find(|sight| sight.peer.id == id(of));
+        let presence = match sight.map(|sight| sight.presence) {
+            _ if own => status::Presence::Own,
+            Some(cluster::Presence::Heard) => status::Presence::Heard,
+            Some(cluster::Presence::Missing) => status::Presence::Missing,
+            Some(cluster::Presence::Silent) | None => status::Presence::Silent,
+        };
+        let start = match self.council() {
+            Some(council) if own => Some(council.incarnation()),
+            Some(_) | None => sight.map(|sight| sight.peer.incarnation),
+        };
+        let hears = sight.is_some_and(|it| it.presence != cluster::Presence::Silent && !it.deaf);
+        status::Node {
+            name: of.name.clone(),
+            id: of.id,
+            start: start.map(|start| start.0),
+            member: viewed || (own && self.control.plan().config().nodes.len() < 2),
+            presence,
+            hears: own || hears,
+        }
+    }
+
+    fn paths(&self) -> Vec<status::Path> {
+        let paths = self.sights().iter().flat_map(|sight| {
+            sight.paths.iter().map(|path| status::Path {
+                node: self.name(sight.peer.id),
+                network: self.network(path.network),
+                quiet: self.now.since(path.heard_at),
+                round_trip: path.round_trip,
+                lost_in: path.lost_in,
+                lost_out: path.lost_out,
+            })
+        });
+        paths.collect()
+    }
+
+    fn owners(&self) -> Vec<status::Ownership> {
+        let plan = self.control.plan();
+        let vips = plan.config().vips.iter().zip(plan.vips()).enumerate();
+        let owners = vips.map(|(place, (vip, served))| {
+            let owner = match served.owner {
+                Owner::Us => Some(plan.node().name.clone()),
+                // Who gives it to us has it until then.
+                Owner::Peer(peer) | Owner::Coming(peer) => {
+                    let node = self.council().and_then(|council| council.peer(peer));
+                    node.map(|node| self.name(node))
+                }
+                Owner::Nobody => None,
+            };
+            let port = plan.port_of(vip.network);
+            let attached = port.and_then(|port| self.control.attached().get(port.index()));
+            let may = self.lease(vip.network).open && plan.serves(VipId::from(place));
+            status::Ownership {
+                vip: vip.name.clone(),
+                address: vip.address,
+                network: self.network(vip.network),
+                owner,
+                served: may && attached.is_some_and(|attached| attached.up),
+            }
+        });
+        owners.collect()
+    }
+
+    fn lease(&self, network: NetworkId) -> status::Lease {
+        let alone = self.control.plan().config().nodes.len() < 2;
+        let gate = self.council.and_then(|(_, gates)| gates.get(network.index()).copied());
+        let until = gate.unwrap_or(if alone { Instant::FAR } else { Instant::ZERO });
+        let open = self.now < until;
+        let counted = open && until < Instant::FAR;
+        let remaining = counted.then(|| until.since(self.now));
+        status::Lease { network: self.network(network), open, remaining }
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        let nodes = &self.control.plan().config().nodes;
+        let known = nodes.iter().find(|it| id(it) == node);
+        known.map_or_else(|| alloc::format!("{}", node.0), |known| known.name.clone())
+    }
+
+    fn network(&self, network: NetworkId) -> String {
+        let known = self.control.plan().config().networks.get(network.index());
+        known.map(|network| network.name.clone()).unwrap_or_default()
+    }
+}
