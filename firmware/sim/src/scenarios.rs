@@ -26,19 +26,7 @@ fn loss(pairs: &[(usize, usize)], loss: u16) -> Kind {
 
 /// Plays episodes in a quiet cluster under every policy, with what is tried after them.
 fn play(nodes: usize, profile: Profile, episodes: &[Episode], after: After) {
-    let every = [Policy::Quorum, Policy::Witness, Policy::Available];
-    play_under(&every, nodes, profile, episodes, after);
-}
-
-/// The same under some policies.
-fn play_under(
-    policies: &[Policy],
-    nodes: usize,
-    profile: Profile,
-    episodes: &[Episode],
-    after: After,
-) {
-    for policy in policies.iter().copied() {
+    for policy in [Policy::Quorum, Policy::Witness, Policy::Available] {
         for seed in 0..2 {
             let mut plan = Plan::quiet(seed, nodes, 8);
             plan.policy = policy;
@@ -114,11 +102,17 @@ fn a_node_that_nobody_hears_makes_no_second_owner() {
 }
 
 #[test]
-fn a_node_that_hears_nobody_makes_no_second_owner_under_quorum() {
+fn one_way_loss_between_two_makes_no_second_owner() {
+    for pairs in [[(0, 1)], [(1, 0)]] {
+        play(2, Profile::Normal, &[episode(0, 2 * SECOND, cut(&pairs))], After::Rest);
+    }
+}
+
+#[test]
+fn a_node_that_hears_nobody_makes_no_second_owner() {
     let pairs = [(1, 0), (2, 0)];
     for kind in [cut(&pairs), loss(&pairs, 800)] {
-        let deaf = [episode(0, 2 * SECOND, kind)];
-        play_under(&[Policy::Quorum], 3, Profile::Normal, &deaf, After::Rest);
+        play(3, Profile::Normal, &[episode(0, 2 * SECOND, kind)], After::Rest);
     }
 }
 
