@@ -236,7 +236,7 @@ pub const CLUSTER_PORT: u16 = 49_911;
 /// Octets of one message between nodes before it is sealed: with seal, UDP and IPv6 it fits the
 /// 1,280 octets that every IPv6 link carries (RFC 8200 §5).
 pub const CLUSTER_BODY: usize = 1_150;
-/// Octets of the octets that the seal and the headers under it add to a message.
+/// Octets that the seal and the headers under it add to a message.
 pub const CLUSTER_ENVELOPE: usize = 130;
 /// Messages of which one token is made. With [`CLUSTER_BODY`] each they hold the owner and the
 /// generation of every VIP.

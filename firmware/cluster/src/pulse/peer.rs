@@ -138,7 +138,7 @@ impl Watched {
             }
         }
         let newest = self.paths.iter().map(|path| path.tick).max().unwrap_or(0);
-        let last = self.heard_at;
+        let (last, tick) = (self.heard_at, beat.tick);
         let Some(path) = self.paths.iter_mut().find(|path| path.network == network) else {
             return false;
         };
@@ -154,11 +154,14 @@ impl Watched {
             }
             self.said = beat;
         }
-        if self.presence == Presence::Silent {
-            self.heard_since = received_at;
+        // One that was overtaken does not show that its sender still lives.
+        if tick >= newest {
+            if self.presence == Presence::Silent {
+                self.heard_since = received_at;
+            }
+            self.heard_at = self.heard_at.max(received_at);
+            self.presence = step(self.presence, Input::Heartbeat);
         }
-        self.heard_at = self.heard_at.max(received_at);
-        self.presence = step(self.presence, Input::Heartbeat);
         true
     }
 
@@ -281,6 +284,23 @@ mod tests {
         for (presence, input, next) in table {
             assert_eq!(step(presence, input), next, "{presence:?} {input:?}");
         }
+    }
+
+    #[test]
+    fn an_overtaken_heartbeat_does_not_keep_its_sender_alive() {
+        let from = Peer { id: NodeId(2), incarnation: crate::Incarnation(1) };
+        let mut watched = Watched::new(NodeId(2), [NetworkId(0), NetworkId(1)].into_iter());
+        let mut hear = |at, network, tick| {
+            let beat = Heartbeat { tick, ..Heartbeat::default() };
+            let (sent, interval) = (Sent::new(), Duration::from_millis(20));
+            let at = Instant::from_millis(at);
+            watched.hear(at, from, NetworkId(network), beat, &sent, interval);
+            watched.heard_at.as_millis()
+        };
+        assert_eq!(hear(100, 0, 5), 100);
+        assert_eq!(hear(101, 1, 5), 101, "the same one on another network");
+        assert_eq!(hear(180, 0, 4), 101);
+        assert_eq!(hear(190, 0, 6), 190);
     }
 
     #[test]
