@@ -70,9 +70,9 @@ impl Guard {
         guard
     }
 
-    /// Appends `body`, sealed for one node on one network, to `out`. Without effect if the
-    /// channel is not this guard's, the network not one of the identity's, or the body longer than
-    /// [`CLUSTER_BODY`]: nobody would accept it.
+    /// Appends `body`, sealed for the start of a node that was admitted, on one network, to `out`.
+    /// Without effect if none was, the channel is not this guard's, the network not one of the
+    /// identity's, or the body longer than [`CLUSTER_BODY`]: nobody would accept it.
     pub fn seal(
         &mut self,
         channel: Channel,
@@ -83,6 +83,7 @@ impl Guard {
     ) {
         let Some(place) = self.place(channel) else { return };
         let Some(&tag) = self.identity.networks.get(network.index()) else { return };
+        let Some(Some(receiver)) = self.peers.get(&to) else { return };
         if body.len() > CLUSTER_BODY {
             return;
         }
@@ -99,7 +100,8 @@ impl Guard {
             counter: sending.counter,
             salt: self.identity.salt,
         };
-        keys::seal(&sending.key, &header.nonce().into(), &header, body, out);
+        let bound = (&header, &receiver.admission.salt);
+        keys::seal(&sending.key, &header.nonce().into(), bound, body, out);
     }
 
     /// Opens a datagram that came from `network`, in place.
@@ -112,6 +114,7 @@ impl Guard {
         datagram: &'d mut [u8],
     ) -> Result<Opened<'d>, Refusal> {
         let header = check(&self.identity, network, datagram)?;
+        let own = &self.identity.salt;
         let place = self.channels.iter().position(|&channel| channel as u8 == header.channel);
         let place = place.ok_or(Refusal::Malformed)?;
         let peer = self.peers.get_mut(&header.sender).ok_or(Refusal::UnknownSender)?;
@@ -128,11 +131,12 @@ impl Guard {
             (Some((_, keys)), None) => &keys[place],
             (Some((_, first)), Some((_, second))) => {
                 let mut copy = datagram.to_vec();
-                let opens = keys::open(&first[place], &header.nonce().into(), &mut copy).is_ok();
+                let opens =
+                    keys::open(&first[place], &header.nonce().into(), own, &mut copy).is_ok();
                 if opens { &first[place] } else { &second[place] }
             }
         };
-        let body = keys::open(key, &header.nonce().into(), datagram)?;
+        let body = keys::open(key, &header.nonce().into(), own, datagram)?;
         window.accept(header.counter);
         let from = Peer { id: header.sender, incarnation: header.incarnation };
         Ok(Opened { from, channel: self.channels[place], body })

@@ -9,7 +9,7 @@ use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
 use super::header::{HEADER, Header, TAG};
-use super::{Admission, Refusal};
+use super::{Admission, Refusal, Salt};
 
 /// What all nodes of a cluster know and nobody else does.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,38 +76,50 @@ pub(super) fn greeting_key(secret: &Secret) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&derive(secret, &[], b"portico greeting", &[]).into())
 }
 
-/// Appends `header` and the sealed `body` to `out`.
+/// Appends `header` and the sealed `body` to `out`. `receiver` is bound to both and not sent.
 pub(super) fn seal<A: AeadInOut>(
     cipher: &A,
     nonce: &Nonce<A>,
-    header: &Header,
+    (header, receiver): (&Header, &Salt),
     body: &[u8],
     out: &mut Vec<u8>,
 ) {
-    let bound = header.write();
-    out.extend_from_slice(&bound);
+    let header = header.write();
+    out.extend_from_slice(&header);
     let start = out.len();
     out.extend_from_slice(body);
+    let bound = bound(&header, receiver);
     let tag = cipher
         .encrypt_inout_detached(nonce, &bound, (&mut out[start..]).into())
         .expect("no body is as long as the cipher's limit of 256 GiB (RFC 8439 §2.8)");
     out.extend_from_slice(&tag);
 }
 
-/// Opens a datagram in place, and returns its body.
+/// Opens a datagram in place, and returns its body. `receiver` is what the sender must have bound
+/// to it.
 pub(super) fn open<'d, A: AeadInOut>(
     cipher: &A,
     nonce: &Nonce<A>,
+    receiver: &Salt,
     datagram: &'d mut [u8],
 ) -> Result<&'d [u8], Refusal> {
-    let (bound, sealed) = datagram.split_at_mut_checked(HEADER).ok_or(Refusal::Malformed)?;
+    let (header, sealed) = datagram.split_first_chunk_mut().ok_or(Refusal::Malformed)?;
+    let bound = bound(header, receiver);
     let end = sealed.len().checked_sub(TAG).ok_or(Refusal::Malformed)?;
     let (body, tag) = sealed.split_at_mut(end);
     let tag = Tag::<A>::try_from(&*tag).map_err(|_| Refusal::Malformed)?;
     cipher
-        .decrypt_inout_detached(nonce, bound, (&mut *body).into(), &tag)
+        .decrypt_inout_detached(nonce, &bound, (&mut *body).into(), &tag)
         .map_err(|_| Refusal::BadSeal)?;
     Ok(body)
+}
+
+/// What is sealed with the body and not hidden.
+fn bound(header: &[u8; HEADER], receiver: &Salt) -> [u8; HEADER + 16] {
+    let mut bound = [0; HEADER + 16];
+    bound[..HEADER].copy_from_slice(header);
+    bound[HEADER..].copy_from_slice(receiver);
+    bound
 }
 
 /// RFC 5869, with SHA-256.
