@@ -281,7 +281,7 @@ impl ControlThread {
         let (control, measured) = (&self.control, &state.measured);
         match topic {
             Topic::Ports => Reply::Ports(control.show_ports(measured)),
-            Topic::Vips => Reply::Vips(control.show_vips(measured)),
+            Topic::Vips => Reply::Vips(self.show_vips(now, measured)),
             Topic::Services => Reply::Services(control.show_services(measured)),
             Topic::Servers => Reply::Servers(control.show_servers(measured)),
             Topic::Flows => Reply::Flows(measured.flows.clone()),

@@ -104,12 +104,21 @@ const TABLES = {
       ["Action", (row) => ({ word: "Load", of: `revision ${row.revision} into the editor` }), "action", "configure"],
     ],
   },
+  nodes: {
+    key: (row) => row.node,
+    columns: [
+      ["Node", (row) => row.node, "head"],
+      ["Cluster", (row) => (row.member ? state("good", "member") : state("bad", "no member")), "state"],
+      ["From here", (row) => (row.presence === "own" ? "this box" : row.hears_us || row.presence === "silent" ? row.presence : `${row.presence}, does not hear us`)],
+      ["VIPs", (row) => count(row.vips), "number"],
+    ],
+  },
   vips: {
     key: (row) => row.vip,
     columns: [
       ["VIP", (row) => row.vip, "head"],
       ["Address", (row) => row.address, "address"],
-      ["Here", (row) => (row.served ? state("good", "served") : state("warn", "not served")), "state"],
+      ["Here", (row) => (row.served ? state("good", "served") : row.elsewhere ? state("", `by ${row.elsewhere}`) : state("warn", "not served")), "state"],
       ["Network", (row) => row.network],
       ["Flows", (row) => count(row.flows), "number"],
     ],
@@ -301,7 +310,8 @@ export function show(snapshot) {
   }
   before = down;
 
-  for (const name of ["services", "servers", "vips", "ports"]) table(name, snapshot[name], counts[name], at);
+  byId("nodes-panel").hidden = counts.nodes < 2;
+  for (const name of ["services", "servers", "nodes", "vips", "ports"]) table(name, snapshot[name], counts[name], at);
   events(snapshot.log, at);
   const board = version.board ? `, board ${version.board}` : "";
   say("version", `Portico ${version.version}, Linux ${version.kernel}${board}, up ${span(version.uptime)}`);

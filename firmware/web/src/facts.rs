@@ -243,16 +243,7 @@ fn cluster(cluster: &status::Cluster) -> Value {
         "start": cluster.start,
         "view": cluster.view,
         "members": cluster.members,
-        "nodes": list(&cluster.nodes, |node| {
-            json!({
-                "node": node.name,
-                "id": node.id,
-                "start": node.start,
-                "member": node.member,
-                "presence": node.presence.word(),
-                "hears_us": node.hears,
-            })
-        }),
+        "nodes": list(&cluster.nodes, node),
         "paths": list(&cluster.paths, |path| {
             json!({
                 "node": path.node,
@@ -280,6 +271,18 @@ fn cluster(cluster: &status::Cluster) -> Value {
             })
         }),
         "refused": Value::Object(cluster.refused.iter().map(counter).collect()),
+    })
+}
+
+/// A node of the cluster.
+pub fn node(node: &status::Node) -> Value {
+    json!({
+        "node": node.name,
+        "id": node.id,
+        "start": node.start,
+        "member": node.member,
+        "presence": node.presence.word(),
+        "hears_us": node.hears,
     })
 }
 

@@ -123,7 +123,7 @@ impl Site {
     /// Asks for everything that is shown.
     async fn gather(&self) -> Option<Sample> {
         // All at once: control measures for all of them at once, too.
-        let (ports, vips, services, servers, flows, version, log, candidate) = tokio::join!(
+        let replies = tokio::join!(
             self.look(Topic::Ports),
             self.look(Topic::Vips),
             self.look(Topic::Services),
@@ -132,7 +132,9 @@ impl Site {
             self.look(Topic::Version),
             self.look(Topic::Log),
             self.look(Topic::Candidate),
+            self.look(Topic::Cluster),
         );
+        let (ports, vips, services, servers, flows, version, log, candidate, cluster) = replies;
         let (Ok(Reply::Ports(ports)), Ok(Reply::Vips(vips))) = (ports, vips) else { return None };
         let Ok(Reply::Services(services)) = services else { return None };
         let Ok(Reply::Servers(servers)) = servers else { return None };
@@ -142,8 +144,9 @@ impl Site {
         let Ok(Reply::Log(mut log)) = log else { return None };
         let log = log.split_off(log.len().saturating_sub(limits::WEB_LOG_LINES));
         let Ok(Reply::Candidate(candidate)) = candidate else { return None };
+        let Ok(Reply::Cluster(cluster)) = cluster else { return None };
         let at = self.now();
-        Some(Sample { at, ports, vips, services, servers, flows, version, log, candidate })
+        Some(Sample { at, ports, vips, services, servers, flows, version, log, candidate, cluster })
     }
 
     async fn look(&self, topic: Topic) -> Result<Reply, crate::site::Busy> {
@@ -168,6 +171,7 @@ struct Sample {
     version: model::status::Version,
     log: Vec<model::status::LogEntry>,
     candidate: model::status::Candidate,
+    cluster: model::status::Cluster,
 }
 
 /// What grew, each under its kind and names.
@@ -186,6 +190,19 @@ impl Sample {
         let servers =
             self.servers.iter().map(|s| (("server", s.pool.as_str(), s.name.as_str()), s.total));
         ports.chain(services).chain(servers).collect()
+    }
+
+    /// The virtual addresses, each with the other node that has it, if one does.
+    fn vips(&self) -> Value {
+        let mut rows = rows(&self.vips, facts::vip, |_| []);
+        let owners = self.cluster.owners.iter().map(Some).chain(std::iter::repeat(None));
+        for (row, owner) in rows.as_array_mut().into_iter().flatten().zip(owners) {
+            // Both are in the order of the configuration, unless it changed in between.
+            let same = owner.filter(|owner| row["vip"] == *owner.vip);
+            let name = same.and_then(|owner| owner.owner.as_ref());
+            row["elsewhere"] = json!(name.filter(|name| **name != self.cluster.node));
+        }
+        rows
     }
 
     /// The snapshot as JSON, with rates where there is something to compare it with.
@@ -212,16 +229,23 @@ impl Sample {
         let servers = rows(&self.servers, facts::server, |server| {
             [("flows_per_second", rate("server", &server.pool, &server.name, server.total))]
         });
+        let nodes = rows(&self.cluster.nodes, facts::node, |node| {
+            let owners = self.cluster.owners.iter();
+            let owned = owners.filter(|vip| vip.owner.as_ref() == Some(&node.name)).count();
+            [("vips", u64::try_from(owned).ok())]
+        });
         let up = |server: &&model::status::Server| server.health != model::status::Health::Down;
         json!({
             "at": facts::seconds(self.at),
             "version": facts::version(&self.version),
             "flows": facts::flows(&self.flows),
             "ports": ports,
-            "vips": rows(&self.vips, facts::vip, |_| []),
+            "vips": self.vips(),
             "services": services,
             "servers": servers,
+            "nodes": nodes,
             "count": {
+                "nodes": self.cluster.nodes.len(),
                 "ports": self.ports.len(),
                 "vips": self.vips.len(),
                 "vips_served": self.vips.iter().filter(|vip| vip.served).count(),
@@ -255,6 +279,75 @@ fn rows<'s, T, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_has_each_node_of_the_cluster_with_the_vips_that_it_owns() {
+        use model::status::{Cluster, Flows, Node, Ownership, Presence, Standing, Version};
+        let node = |name: &str, presence| Node {
+            name: name.into(),
+            id: 1,
+            start: None,
+            member: true,
+            presence,
+            hears: true,
+        };
+        let vip = || model::status::Vip {
+            name: "www".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            network: "outside".into(),
+            served: false,
+            gateway: model::config::Gateway::Off,
+            services: 0,
+            flows: 0,
+        };
+        let owned = |owner: Option<&str>| Ownership {
+            vip: "www".into(),
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            network: "outside".into(),
+            owner: owner.map(Into::into),
+            served: false,
+        };
+        let cluster = Cluster {
+            node: "n1".into(),
+            standing: Standing::Member,
+            start: 1,
+            view: None,
+            members: vec![],
+            nodes: vec![node("n1", Presence::Own), node("n2", Presence::Heard)],
+            paths: vec![],
+            owners: vec![owned(Some("n2")), owned(Some("n1")), owned(None)],
+            leases: vec![],
+            refused: vec![],
+        };
+        let empty = String::new;
+        let version = Version {
+            version: empty(),
+            kernel: empty(),
+            board: empty(),
+            cluster: empty(),
+            node: empty(),
+            uptime: Duration::ZERO,
+        };
+        let snapshot = Sample {
+            at: Instant::ZERO,
+            ports: vec![],
+            vips: vec![vip(), vip(), vip()],
+            services: vec![],
+            servers: vec![],
+            flows: Flows { capacity: 0, states: vec![] },
+            version,
+            log: vec![],
+            candidate: model::status::Candidate { holder: None, unconfirmed: None },
+            cluster,
+        }
+        .render(None);
+        assert_eq!(snapshot["count"]["nodes"], 2);
+        let seen =
+            [0, 1].map(|at| (&snapshot["nodes"][at]["node"], &snapshot["nodes"][at]["vips"]));
+        assert_eq!(seen, [(&json!("n1"), &json!(1)), (&json!("n2"), &json!(1))]);
+        let elsewhere = [0, 1, 2].map(|at| &snapshot["vips"][at]["elsewhere"]);
+        assert_eq!(elsewhere, [&json!("n2"), &Value::Null, &Value::Null]);
+    }
 
     #[test]
     fn snapshots_become_rarer_when_they_cost_more() {

@@ -12,9 +12,10 @@ use cluster::{Channel, Event as Note, Incarnation, OwnershipGeneration, Peer};
 use model::config::{Config, Node};
 use model::event::Event;
 use model::limits::CLUSTER_PORT;
-use model::status::Cluster;
+use model::status::{Cluster, Vip};
 use netio::{Datagrams, Transmitter};
 use node::membership::{Agreed, Beat, Card, Council, News};
+use node::status::Measured;
 use node::{Attached, Control};
 use rtrb::{Consumer, Producer};
 
@@ -208,6 +209,16 @@ impl ControlThread {
         let gates = self.member.as_ref().map(|member| member.gates.until());
         let council = self.member.as_ref().map(|member| &member.council);
         node::membership::show(now, &self.control, council.zip(gates.as_ref()))
+    }
+
+    /// The virtual addresses. What no lease covers is not served, whoever owns it.
+    pub(super) fn show_vips(&self, now: Instant, measured: &Measured) -> Vec<Vip> {
+        let mut vips = self.control.show_vips(measured);
+        let Some(member) = &self.member else { return vips };
+        for (vip, config) in vips.iter_mut().zip(&self.control.plan().config().vips) {
+            vip.served &= member.gates.open(now, config.network);
+        }
+        vips
     }
 
     /// A port is another than it was.
