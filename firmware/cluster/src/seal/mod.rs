@@ -19,8 +19,8 @@
 //!   what it had stored.
 //! - **Replays.** A window for each sender, channel and network ([`window`]) accepts every counter
 //!   once. A recording of another start of the sender is sealed with another salt, which nobody
-//!   admits any more. The receiver's salt is bound to the body, too, and not sent: what was recorded
-//!   for another start of the receiver, whose windows are forgotten, does not open.
+//!   admits any more. The receiver's salt is bound to the body, too, and not sent: what was
+//!   recorded for another start of the receiver, whose windows are forgotten, does not open.
 //! - **Admission.** A start of a node counts for its peers only after it has repeated a challenge
 //!   of theirs ([`greeter`]): what is heard before is refused with one look-up.
 //! - **Rotation.** [`Secrets`] holds the secret that we send with and one more that we accept. To
