@@ -2,7 +2,7 @@
 //! that has never failed has proved nothing. They stand at the boundary of the nodes: the data
 //! plane, the sockets, the clock, the wire, an operator. The nodes' own code has none.
 
-use crate::draw::SECOND;
+use crate::draw::{MILLISECOND, SECOND};
 use crate::network::Impairment;
 use crate::options::Options;
 use crate::plan::episode::Thread;
@@ -98,6 +98,12 @@ impl Plan {
         if plant == Plant::ForgetfulWindow {
             plan.sealed = true;
             plan.weather.duplicated = 100;
+        }
+        if plant == Plant::DropsWhatItReleased {
+            // A move takes less than a millisecond: only quick connections notice.
+            for flow in &mut plan.flows {
+                flow.pace = MILLISECOND / 4;
+            }
         }
         if plant == Plant::OwnLease {
             plan.vips.truncate(1);

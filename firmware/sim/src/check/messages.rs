@@ -43,17 +43,16 @@ impl Checks {
             return;
         }
         let Ok(message) = wire::decode::<Routed<TokenMessage>>(&transmit.body) else { return };
-        let TokenMessage::Part { view, seq, index, bytes, .. } = &message.message else { return };
+        let TokenMessage::Part { view, seq, .. } = &message.message else { return };
         if message.origin.id != id(node) {
             return;
         }
-        let token = (message.origin, digest(bytes));
-        let known = *self.tokens.entry((*view, *seq, *index)).or_insert(token);
-        if known != token {
+        let known = *self.tokens.entry((*view, *seq)).or_insert(message.origin);
+        if known != message.origin {
             self.fail(now, "token-unique", || {
                 format!(
                     "{} passes on token {seq} of view {view}, and so did {}",
-                    message.origin, known.0
+                    message.origin, known
                 )
             });
         }
@@ -88,17 +87,25 @@ impl Checks {
     }
 
     /// The kernel of a node received a datagram in clear, of the start of another that runs.
-    pub fn received(&mut self, now: u64, node: usize, from: usize, stamp: Option<Instant>) {
+    /// One that was overtaken on its way says nothing new.
+    pub fn received(
+        &mut self,
+        now: u64,
+        node: usize,
+        (from, sent): (usize, u64),
+        stamp: Option<Instant>,
+    ) {
         self.note_heard(now, from, node);
-        if let Some(stamp) = stamp {
-            self.stamps[from * self.nodes + node] = stamp;
+        let overtaken = sent <= self.stamps[from * self.nodes + node].0;
+        if let Some(stamp) = stamp.filter(|_| !overtaken) {
+            self.stamps[from * self.nodes + node] = (sent, stamp);
         }
     }
 
     /// A node is switched on, and its clock begins anew.
     pub fn boots(&mut self, node: usize) {
         for from in 0..self.nodes {
-            self.stamps[from * self.nodes + node] = Instant::ZERO;
+            self.stamps[from * self.nodes + node] = (0, Instant::ZERO);
         }
     }
 
@@ -112,7 +119,7 @@ impl Checks {
             if sight.presence != Presence::Silent || accused >= self.nodes || self.sealed {
                 continue;
             }
-            let heard = self.stamps[accused * self.nodes + node];
+            let (_, heard) = self.stamps[accused * self.nodes + node];
             if heard != Instant::ZERO && clock.since(heard) < self.floor {
                 self.fail(now, "no-self-harm", || {
                     format!(

@@ -69,13 +69,13 @@ pub(crate) struct Checks {
     heard: Vec<u64>,
     /// Since when they hear each other without a longer silence, likewise.
     contact: Vec<u64>,
-    /// The kernel's time stamps of the newest heartbeats, likewise.
-    stamps: Vec<Instant>,
+    /// When the newest heartbeats were sent and, by the kernel's stamp, received, likewise.
+    stamps: Vec<(u64, Instant)>,
     /// How often each node fell out of a view, and when it did last.
     falls: Vec<(u32, u64)>,
     seals: Seals,
-    /// Who passed which piece of which token on, and a digest of what it said.
-    tokens: HashMap<(ViewId, u64, u8), (Peer, u64)>,
+    /// Who passed which token on.
+    tokens: HashMap<(ViewId, u64), Peer>,
 }
 
 /// What is known of a VIP.
@@ -115,7 +115,7 @@ impl Checks {
             views: HashMap::new(),
             heard: vec![0; plan.nodes * plan.nodes],
             contact: vec![0; plan.nodes * plan.nodes],
-            stamps: vec![Instant::ZERO; plan.nodes * plan.nodes],
+            stamps: vec![(0, Instant::ZERO); plan.nodes * plan.nodes],
             falls: vec![(0, 0); plan.nodes],
             seals: Seals::default(),
             tokens: HashMap::new(),

@@ -52,7 +52,7 @@ impl World {
         if running == Some(*sender) {
             let machine = &self.nodes[node].machine;
             let stamp = (thread == Thread::Pulse).then(|| machine.clock.read(self.now));
-            self.checks.received(self.now, node, datagram.from, stamp);
+            self.checks.received(self.now, node, (datagram.from, datagram.sent), stamp);
         }
     }
 

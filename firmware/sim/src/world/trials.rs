@@ -7,6 +7,7 @@ use crate::network::Impairment;
 use crate::plan::After;
 use crate::plant::Plant;
 use base::VipId;
+use cluster::Pace;
 use model::Policy;
 
 impl World {
@@ -15,8 +16,7 @@ impl World {
         self.heal();
         self.run(self.one_view_by());
         self.check_one_view();
-        // The last announcements of a merge go out 200 ms after it.
-        self.run(self.now + 300 * MILLISECOND);
+        self.run(self.now + self.announcing());
         self.check_owned();
         self.check_settled(3 * SECOND, "in a healed cluster");
         self.check_reached();
@@ -31,20 +31,29 @@ impl World {
         }
     }
 
+    /// How long it takes until every VIP was announced three times, 200 a second on a port.
+    fn announcing(&self) -> u64 {
+        let vips = u64::try_from(self.plan.vips.len()).unwrap_or(u64::MAX);
+        300 * MILLISECOND + vips * 15 * MILLISECOND
+    }
+
     /// By when every node must be in one view: two seconds after it could be.
     fn one_view_by(&self) -> u64 {
         let held = (0..self.plan.nodes).map(|node| self.checks.held_until(node));
         held.max().unwrap_or(0).max(self.now) + 2 * SECOND
     }
 
-    /// **taken-over**: a node dies without a word; within the suspicion time and 70 ms another
-    /// serves what it served. Then it comes back, and is a member within a second.
+    /// **taken-over**: a node dies without a word; within the suspicion time and 70 ms (or three
+    /// heartbeats, if that is longer) another serves what it served. Then it comes back, and is a member within a second.
     fn strike(&mut self, node: usize) {
         let patience = self.nodes[node].life.as_ref().map_or(0, |life| life.patience.as_nanos());
-        let patience = u64::try_from(patience).unwrap_or_default();
+        let interval = Pace::of(self.plan.profile).interval.as_nanos();
+        let nanos = |of: u128| u64::try_from(of).unwrap_or_default();
+        // From the second missed heartbeat on, the address is probed for the suspicion time.
+        let bound = nanos(patience) + nanos(interval * 3).max(70 * MILLISECOND);
         self.say(|| format!("strike: n{} dies", node + 1));
         self.switch_off(node, true);
-        self.run(self.now + patience + 70 * MILLISECOND);
+        self.run(self.now + bound);
         let left = self.nodes.iter().filter(|node| node.life.is_some()).count();
         let may_serve = self.plan.policy != Policy::Quorum || left * 2 > self.plan.nodes;
         for vip in (0..self.plan.vips.len()).map(VipId::from).filter(|_| may_serve) {
@@ -53,7 +62,7 @@ impl World {
                     format!(
                         "VIP {} has no owner {} ms after n{} died",
                         vip.0,
-                        patience / MILLISECOND + 70,
+                        bound / MILLISECOND,
                         node + 1
                     )
                 });
@@ -64,6 +73,7 @@ impl World {
         let held = self.checks.held_until(node).max(self.now + 50 * MILLISECOND);
         self.run(held + SECOND);
         self.check_one_view();
+        self.run(self.now + self.announcing());
         self.check_owned();
     }
 
@@ -84,7 +94,7 @@ impl World {
             self.ask_to_move(vip, to);
             self.run(self.now + self.plan.heal % 7 * 100 * MILLISECOND + 50 * MILLISECOND);
         }
-        self.run(self.now + SECOND);
+        self.run(self.now + SECOND + self.announcing());
         let lost =
             |(flow, alive): &(&Flow, bool)| *alive && flow.longest_wait > flow.pace * 19 / 10;
         if let Some((flow, _)) = self.flows.iter().zip(alive).find(lost) {
