@@ -358,20 +358,29 @@ impl Session {
     /// Writes on an empty line what asks for the next key.
     fn prompt(&mut self) {
         match &self.state {
-            State::Typing => self.editor.draw_anew(&mut self.out),
+            // The line stands on the screen while it is found out what may follow.
+            State::Typing | State::Waiting(Waiting::Options(..)) => {
+                self.editor.draw_anew(&mut self.out);
+            }
             State::Login(login) => login.draw(&mut self.out),
             State::Paging(pager) => pager.draw(&mut self.out),
-            State::Waiting(_) | State::Pasting(_) | State::Over => {}
+            State::Waiting(Waiting::Login(_) | Waiting::Nothing | Waiting::Reply(..))
+            | State::Pasting(_)
+            | State::Over => {}
         }
     }
 
     /// Clears the line of the screen that asks for the next key.
     fn clear_line(&mut self) {
         match &self.state {
-            State::Typing => self.editor.wipe(&mut self.out),
+            State::Typing | State::Waiting(Waiting::Options(..)) => {
+                self.editor.wipe(&mut self.out);
+            }
             State::Login(login) => login.wipe(&mut self.out),
             State::Paging(_) => pager::wipe(&mut self.out),
-            State::Waiting(_) | State::Pasting(_) | State::Over => {}
+            State::Waiting(Waiting::Login(_) | Waiting::Nothing | Waiting::Reply(..))
+            | State::Pasting(_)
+            | State::Over => {}
         }
     }
 

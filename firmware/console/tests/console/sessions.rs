@@ -145,6 +145,22 @@ fn a_refusal_leads_nowhere() {
 }
 
 #[test]
+fn a_notice_leaves_the_line_whose_end_is_being_looked_up_as_it_was() {
+    let mut session = session(Access::Open);
+    let mut terminal = Terminal::default();
+    type_in(&mut session, &mut terminal, b"drain server web/s");
+    let ask = session.input(b"\t");
+    flush(&mut session, &mut terminal);
+    session.notice("[    9.001] portico: port eth0 link down");
+    flush(&mut session, &mut terminal);
+    assert_eq!(terminal.last(), "n1> drain server web/s");
+    assert_eq!(carry(&mut session, ask.unwrap()), None);
+    flush(&mut session, &mut terminal);
+    type_in(&mut session, &mut terminal, b"\x01\x0b");
+    assert_eq!((terminal.last().as_str(), terminal.column), ("n1>", 4));
+}
+
+#[test]
 fn an_interrupt_gives_up_the_line_whose_end_is_being_looked_up() {
     let mut session = session(Access::Open);
     let mut terminal = Terminal::default();
