@@ -44,7 +44,8 @@ impl World {
     }
 
     /// **taken-over**: a node dies without a word; within the suspicion time and 70 ms (or three
-    /// heartbeats, if that is longer) another serves what it served. Then it comes back, and is a member within a second.
+    /// heartbeats, if that is longer) another serves what it served. Then it comes back, and is a
+    /// member within a second.
     fn strike(&mut self, node: usize) {
         let patience = self.nodes[node].life.as_ref().map_or(0, |life| life.patience.as_nanos());
         let interval = Pace::of(self.plan.profile).interval.as_nanos();
