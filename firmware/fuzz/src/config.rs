@@ -219,7 +219,7 @@ fn set(before: &Document, after: &Document, path: &str) {
     }
     for difference in diff(before, after) {
         // The key itself, or the empty table above it that was a leaf before.
-        let same = |text: &str| text.replace(['"', ' '], "");
+        let same = |text: &str| text.replace(|c: char| c == '"' || c.is_whitespace(), "");
         let [there, typed] = [same(&difference.path), same(path)];
         let above = difference.before.as_deref() == Some("{}") && typed.starts_with(&there);
         assert!(typed == there || above, "{path}: {difference}");
