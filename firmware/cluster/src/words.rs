@@ -16,10 +16,6 @@ pub enum Channel {
     Token = 1,
     /// [`crate::wire::Control`].
     Control = 2,
-    /// Copies of flows, as they change.
-    Flow = 3,
-    /// Copies of whole tables.
-    Bulk = 4,
 }
 
 /// A message that is to be sealed and sent.

@@ -357,7 +357,7 @@ impl Cluster {
                 }
             }
             // Heartbeats are the other machine's; flows and tables are not copied yet.
-            Channel::Heartbeat | Channel::Flow | Channel::Bulk => return,
+            Channel::Heartbeat => return,
         }
         self.turn();
     }

@@ -258,7 +258,7 @@ impl World {
         for (at, from, network, channel, body) in std::mem::take(&mut node.inbox) {
             match channel {
                 Channel::Heartbeat => node.pulse.handle_heartbeat(at, now, from, network, &body),
-                Channel::Token | Channel::Control | Channel::Flow | Channel::Bulk => {
+                Channel::Token | Channel::Control => {
                     node.cluster.handle_message(now, from, network, channel, &body);
                 }
             }

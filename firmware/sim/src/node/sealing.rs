@@ -12,8 +12,7 @@ use cluster::{Channel, Incarnation, Peer, Settings, Transmit};
 const GREETING_INTERVAL: Duration = Duration::from_millis(100);
 /// Where the sender stands in a datagram.
 const SENDER: std::ops::Range<usize> = 12..14;
-const CONTROL_CHANNELS: [Channel; 4] =
-    [Channel::Token, Channel::Control, Channel::Flow, Channel::Bulk];
+const CONTROL_CHANNELS: [Channel; 2] = [Channel::Token, Channel::Control];
 
 /// Everything that seals and opens for one start of a node.
 pub(crate) struct Sealing {
@@ -69,7 +68,7 @@ impl Sealing {
     pub fn seal(&mut self, transmit: &Transmit) -> Vec<u8> {
         let guard = match transmit.channel {
             Channel::Heartbeat => &mut self.pulse,
-            Channel::Token | Channel::Control | Channel::Flow | Channel::Bulk => &mut self.control,
+            Channel::Token | Channel::Control => &mut self.control,
         };
         let mut octets = Vec::with_capacity(transmit.body.len() + cluster::seal::OVERHEAD);
         guard.seal(transmit.channel, transmit.network, transmit.to, &transmit.body, &mut octets);
