@@ -133,7 +133,14 @@ pub(super) fn document<'t>(report: &mut Report<'_>, text: &'t str) -> Option<DeT
     }
     // The first pass keeps one error at most, so that garbage cannot fill the memory with them.
     let error = match DeTable::parse(text) {
-        Ok(table) => return Some(table.into_inner()),
+        Ok(table) => {
+            // Inside a number the parser passes over what TOML allows nowhere.
+            let illegal = |octet: &u8| octet.is_ascii_control() && !b"\t\n\r".contains(octet);
+            if let Some(at) = text.as_bytes().iter().position(illegal) {
+                report.syntax(at, "a control character".into(), "expected none".into());
+            }
+            return Some(table.into_inner());
+        }
         Err(error) => error,
     };
     let first = error.span().map_or(0, |span| span.start);

@@ -171,6 +171,12 @@ fn a_difference_reads_as_what_was_typed() {
     assert_eq!(diff(&before, &before), []);
 }
 
+#[test]
+fn a_control_character_in_a_number_is_told_and_nothing_is_read() {
+    let problems = Document::parse("en = 19_7\u{1f}9").unwrap_err();
+    assert_eq!(problems[0].to_string(), "1:10 document: a control character, expected none");
+}
+
 /// Any small document: tables of tables with values of every kind.
 fn any_document() -> impl Strategy<Value = Document> {
     let text = prop_oneof!["[ -~]{0,6}", any::<char>().prop_map(String::from)];
