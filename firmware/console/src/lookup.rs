@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use model::config::document::{Document, complete};
 use model::config::schema::{CLUSTER_DOCUMENT, Key, Kind};
 use model::operator::{Reply, Request, Topic};
+use model::status::{Node, Ownership, Presence};
 
 use crate::options::{Choice, Lookup, Options};
 
@@ -15,6 +16,7 @@ pub(crate) fn request(lookup: &Lookup) -> Request {
     match lookup {
         Lookup::Port => Request::Show(Topic::Ports),
         Lookup::Pool | Lookup::Server(_) => Request::Show(Topic::Servers),
+        Lookup::Vip | Lookup::Node => Request::Show(Topic::Cluster),
         Lookup::Path | Lookup::Value(_) => Request::ShowCandidate { path: String::new() },
     }
 }
@@ -34,6 +36,14 @@ pub(crate) fn fill(mut options: Options, reply: Reply) -> Options {
             let own = servers.into_iter().filter(|server| server.pool == pool);
             own.map(|server| choice(server.name, alloc::format!("{}", server.address))).collect()
         }
+        (Some(Lookup::Vip), Reply::Cluster(cluster)) => {
+            cluster.owners.into_iter().map(|vip| choice(vip.vip.clone(), served_by(&vip))).collect()
+        }
+        (Some(Lookup::Node), Reply::Cluster(cluster)) => cluster
+            .nodes
+            .into_iter()
+            .map(|node| choice(node.name.clone(), standing(&node)))
+            .collect(),
         (Some(Lookup::Path), Reply::Lines(lines)) => paths(&document(&lines), &options.begun),
         (Some(Lookup::Value(path)), Reply::Lines(lines)) => match key(&path) {
             Some(key) => {
@@ -47,6 +57,19 @@ pub(crate) fn fill(mut options: Options, reply: Reply) -> Options {
     let begun = &options.begun;
     options.words.extend(choices.into_iter().filter(|choice| choice.word.starts_with(begun)));
     options
+}
+
+fn served_by(vip: &Ownership) -> String {
+    match &vip.owner {
+        Some(owner) => alloc::format!("{}, at {owner}", vip.address),
+        None => alloc::format!("{}, at nobody", vip.address),
+    }
+}
+
+fn standing(node: &Node) -> String {
+    let own = if node.presence == Presence::Own { "this box, " } else { "" };
+    let member = if node.member { "a member" } else { "no member" };
+    alloc::format!("{own}{member}")
 }
 
 /// A candidate as the box shows it. It is always right; nothing stands for one that is not.

@@ -42,6 +42,10 @@ pub(crate) enum Lookup {
     Pool,
     /// Names of this pool's servers.
     Server(String),
+    /// Names of virtual addresses.
+    Vip,
+    /// Names of boxes.
+    Node,
 }
 
 impl Options {
@@ -50,7 +54,14 @@ impl Options {
         match &self.lookup {
             // Behind a path, ? says what may stand there, until something is typed.
             Some(Lookup::Value(_)) => !self.begun.is_empty(),
-            Some(Lookup::Path | Lookup::Port | Lookup::Pool | Lookup::Server(_)) => false,
+            Some(
+                Lookup::Path
+                | Lookup::Port
+                | Lookup::Pool
+                | Lookup::Server(_)
+                | Lookup::Vip
+                | Lookup::Node,
+            ) => false,
             None => self.free.as_ref().is_some_and(|(name, _)| *name == "TEXT"),
         }
     }
@@ -151,6 +162,8 @@ fn value_options(
         Kind::Port => Some(Lookup::Port),
         Kind::Pool => Some(Lookup::Pool),
         Kind::Server => Some(Lookup::Server(before())),
+        Kind::Vip => Some(Lookup::Vip),
+        Kind::Node => Some(Lookup::Node),
         Kind::Word | Kind::Text => None,
     };
     text.clone_into(&mut found.begun);
@@ -167,12 +180,14 @@ fn keyword_options(
     mut found: Options,
 ) -> Options {
     let open = command.parameters.iter().zip(given).filter(|(_, given)| given.is_empty());
+    let mut complete = true;
     for (parameter, _) in open {
+        complete &= parameter.optional;
         if !parameter.keyword.is_empty() && parameter.keyword.starts_with(word) {
             found.words.push(choice(parameter.keyword, parameter.about));
         }
     }
-    found.end = word.is_empty();
+    found.end = word.is_empty() && complete;
     found
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Confusion {
     Abbreviated(&'static str),
     /// A parameter was not given.
     Missing(&'static str),
+    /// A parameter was not given, nor the word in front of it.
+    MissingWord(&'static str, &'static str),
     /// What was given for a parameter is not what may stand there.
     Illegal { given: String, legal: String },
     /// A filter without its text.
@@ -82,6 +84,7 @@ impl fmt::Display for Confusion {
             Self::Incomplete(next) => write!(f, "incomplete, expected {}", next.join(", ")),
             Self::Abbreviated(name) => write!(f, "\"{name}\" is not abbreviated: type it in full"),
             Self::Missing(name) => write!(f, "incomplete, expected {name}"),
+            Self::MissingWord(word, name) => write!(f, "incomplete, expected {word} {name}"),
             Self::Illegal { given, legal } => write!(f, "\"{given}\" does not fit: {legal}"),
             Self::NoText(name) => write!(f, "{name} needs a text"),
             Self::NotAllowed(name, role) => write!(f, "\"{name}\" needs the role {role}"),
@@ -135,11 +138,11 @@ fn read(text: &str, scope: Scope, commands: &[&'static Command]) -> Result<Line,
     let Narrowed { commands, level } = narrow(&words, commands)?;
     let word = words.get(level.saturating_sub(1)).copied().unwrap_or_default();
     match commands.iter().find(|command| depth(command) == level) {
-        Some(command) if command.whole && !words.iter().copied().eq(command.name.split(' ')) => {
-            Err(Confusion::Abbreviated(command.name))
-        }
         Some(command) if commands.iter().any(|other| !other.name.starts_with(command.name)) => {
             Err(Confusion::Ambiguous(word.to_owned(), words_at(&commands, level - 1)))
+        }
+        Some(command) if command.whole && !words.iter().copied().eq(command.name.split(' ')) => {
+            Err(Confusion::Abbreviated(command.name))
         }
         Some(command) => Ok(Line::Run(command, given(command, after(piece, level))?, filters?)),
         None => match words_at(&commands, level - 1) {
@@ -180,7 +183,13 @@ fn given(command: &'static Command, rest: &str) -> Result<Vec<String>, Confusion
         let (value, behind) = match parameter.kind {
             Kind::Text => (unquoted(text), ""),
             Kind::Value => (text, ""),
-            Kind::Word | Kind::Path | Kind::Port | Kind::Pool | Kind::Server => split(text),
+            Kind::Word
+            | Kind::Path
+            | Kind::Port
+            | Kind::Pool
+            | Kind::Server
+            | Kind::Vip
+            | Kind::Node => split(text),
         };
         if value.is_empty() {
             return Err(Confusion::Missing(parameter.name));
@@ -192,7 +201,8 @@ fn given(command: &'static Command, rest: &str) -> Result<Vec<String>, Confusion
     }
     let missing = command.parameters.iter().zip(&given).find(|(p, g)| !p.optional && g.is_empty());
     match missing {
-        Some((parameter, _)) => Err(Confusion::Missing(parameter.name)),
+        Some((Parameter { keyword: "", name, .. }, _)) => Err(Confusion::Missing(name)),
+        Some((Parameter { keyword, name, .. }, _)) => Err(Confusion::MissingWord(keyword, name)),
         None => Ok(given),
     }
 }

@@ -269,6 +269,7 @@ fn cluster(foreign: &Foreign) -> Reply {
             member: which.is_multiple_of(3),
             presence: presences[which % 4],
             hears: which.is_multiple_of(2),
+            drained: which.is_multiple_of(3),
         }),
         paths: foreign.table(|foreign, which| Path {
             node: foreign.text(which),

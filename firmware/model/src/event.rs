@@ -11,6 +11,7 @@ use base::Mac;
 use base::time::Instant;
 
 use crate::limits;
+use crate::operator::Face;
 use crate::status::{Cause, LogEntry};
 
 /// How much an event wants attention.
@@ -146,6 +147,15 @@ pub enum Event {
         /// Their names.
         nodes: Vec<String>,
     },
+    /// An operator asked this box for something that concerns the cluster, and it is being done.
+    ClusterAsked {
+        /// Who.
+        user: String,
+        /// Where.
+        face: Face,
+        /// What was answered.
+        what: String,
+    },
     /// This box answers for a VIP from now on.
     VipServed {
         /// Which.
@@ -234,6 +244,7 @@ impl Event {
             Self::ViewCalled { .. } => "view-called",
             Self::ViewLeft => "view-left",
             Self::NodesCondemned { .. } => "nodes-condemned",
+            Self::ClusterAsked { .. } => "cluster-asked",
             Self::ServerUp { .. } => "server-up",
             Self::ServerDown { .. } => "server-down",
             Self::PoolEmpty { .. } => "pool-empty",
@@ -267,6 +278,7 @@ impl Event {
             | Self::PortOpened { .. }
             | Self::VipServed { .. }
             | Self::VipReleased { .. }
+            | Self::ClusterAsked { .. }
             | Self::ViewAgreed { .. }
             | Self::ViewCalled { .. }
             | Self::ServerUp { .. }
@@ -341,6 +353,9 @@ impl fmt::Display for Event {
             Self::ViewLeft => f.write_str("cluster: this box is in no view"),
             Self::NodesCondemned { nodes } => {
                 write!(f, "cluster: nobody hears {}", nodes.join(", "))
+            }
+            Self::ClusterAsked { user, face, what } => {
+                write!(f, "cluster: {user} ({face}): {what}")
             }
             Self::ServerUp { pool, server, cause } => {
                 write!(f, "server {pool}/{server} up: {cause}")
@@ -489,6 +504,15 @@ mod tests {
                 Event::NodesCondemned { nodes: alloc::vec![text("n1")] },
                 "nodes-condemned",
                 "cluster: nobody hears n1",
+            ),
+            (
+                Event::ClusterAsked {
+                    user: text("anna"),
+                    face: Face::Web,
+                    what: text("www moves from n1 to n2; connections go on"),
+                },
+                "cluster-asked",
+                "cluster: anna (web): www moves from n1 to n2; connections go on",
             ),
             (
                 Event::ServerUp { pool: text("web"), server: text("s1"), cause: answered },

@@ -35,7 +35,7 @@ impl Origin {
 pub enum Role {
     /// See.
     View,
-    /// Drain servers, look into the network, ask for a restart.
+    /// Drain servers and boxes, move virtual addresses, look into the network, ask for a restart.
     Operate,
     /// Change the configuration.
     Configure,
@@ -109,6 +109,20 @@ pub enum Request {
         /// Its name in the pool.
         server: String,
         /// No new flows; else again as configured.
+        drain: bool,
+    },
+    /// A virtual address, and with it those of its group, to be served by another box.
+    MoveVip {
+        /// The address's name.
+        vip: String,
+        /// The box's name.
+        node: String,
+    },
+    /// A box of the cluster to serve no virtual address, or to have its share again.
+    DrainNode {
+        /// Its name.
+        node: String,
+        /// It gives away what it serves; else it may serve again.
         drain: bool,
     },
     /// A host to be asked whether it is there. Answered by a [`Reply::Echo`] for each question, and
@@ -200,6 +214,8 @@ impl Request {
             Self::Reboot
             | Self::PowerOff
             | Self::DrainServer { .. }
+            | Self::MoveVip { .. }
+            | Self::DrainNode { .. }
             | Self::Ping { .. }
             | Self::Capture { .. } => Role::Operate,
             Self::ConfigureEnter

@@ -18,6 +18,7 @@ use model::limits;
 use model::operator::{Origin, Reply, Request, Topic};
 use model::status::{Cause, Version};
 use netio::Wake;
+use node::membership::Wanted;
 use node::revisions::{Apply, Engine, Outcome};
 use node::status::Measured;
 use node::{Control, Exhausted, Said};
@@ -262,6 +263,15 @@ impl ControlThread {
             }
             Request::DrainServer { pool, server, drain } => {
                 return self.drain(now, pool, server, *drain);
+            }
+            Request::MoveVip { vip, node } => {
+                return self.ask_cluster(now, origin, Wanted::Move { vip, to: node });
+            }
+            Request::DrainNode { node, drain: true } => {
+                return self.ask_cluster(now, origin, Wanted::Drain(node));
+            }
+            Request::DrainNode { node, drain: false } => {
+                return self.ask_cluster(now, origin, Wanted::Restore(node));
             }
             Request::Ping { .. }
             | Request::Capture { .. }

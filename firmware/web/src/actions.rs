@@ -4,6 +4,8 @@
 //! | address | body | as the command |
 //! | --- | --- | --- |
 //! | `drain/server`, `undrain/server` | `{"pool", "server"}` | `drain server POOL SERVER` |
+//! | `move/vip` | `{"vip", "node"}` | `move vip VIP to NODE` |
+//! | `drain/node`, `restore/node` | `{"node"}` | `drain node NODE` |
 //! | `configure`, `exit` | `{}`, `{"discard": true}` | `configure`, `exit discard` |
 //! | `set`, `delete`, `show` | `{"path", "value"}`, `{"path"}` | `set PATH VALUE` |
 //! | `load` | `{"text"}` | `load`: the whole document |
@@ -37,6 +39,13 @@ const fn action(path: &'static str, make: fn(&Value) -> Result<Request, String>)
 const ACTIONS: &[Action] = &[
     action("drain/server", |body| drain(body, true)),
     action("undrain/server", |body| drain(body, false)),
+    action("move/vip", |body| {
+        Ok(Request::MoveVip { vip: text(body, "vip")?, node: text(body, "node")? })
+    }),
+    action("drain/node", |body| Ok(Request::DrainNode { node: text(body, "node")?, drain: true })),
+    action("restore/node", |body| {
+        Ok(Request::DrainNode { node: text(body, "node")?, drain: false })
+    }),
     action("configure", |_| Ok(Request::ConfigureEnter)),
     action("exit", |body| Ok(Request::ConfigureExit { discard: flag(body, "discard")? })),
     action("set", |body| {
@@ -179,6 +188,21 @@ mod tests {
                 r#"{"pool": "web", "server": "s1"}"#,
                 Request::DrainServer { pool, server, drain: true },
             ),
+            (
+                "move/vip",
+                r#"{"vip": "www", "node": "n2"}"#,
+                Request::MoveVip { vip: text("www"), node: text("n2") },
+            ),
+            (
+                "drain/node",
+                r#"{"node": "n2"}"#,
+                Request::DrainNode { node: text("n2"), drain: true },
+            ),
+            (
+                "restore/node",
+                r#"{"node": "n2"}"#,
+                Request::DrainNode { node: text("n2"), drain: false },
+            ),
             ("configure", "", Request::ConfigureEnter),
             ("exit", "{}", Request::ConfigureExit { discard: false }),
             ("exit", r#"{"discard": true}"#, Request::ConfigureExit { discard: true }),
@@ -202,6 +226,8 @@ mod tests {
         for (path, body) in [
             ("drain/server", r#"{"pool": "web"}"#),
             ("drain/server", "[]"),
+            ("move/vip", r#"{"vip": "www"}"#),
+            ("drain/node", r#"{"node": 2}"#),
             ("load", "{\"text\": "),
             ("exit", r#"{"discard": "yes"}"#),
             ("commit", r#"{"confirmed": -1}"#),

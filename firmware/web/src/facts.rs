@@ -283,6 +283,7 @@ pub fn node(node: &status::Node) -> Value {
         "member": node.member,
         "presence": node.presence.word(),
         "hears_us": node.hears,
+        "drained": node.drained,
     })
 }
 

@@ -290,6 +290,7 @@ mod tests {
             member: true,
             presence,
             hears: true,
+            drained: false,
         };
         let vip = || model::status::Vip {
             name: "www".into(),

@@ -341,6 +341,11 @@ impl Cluster {
         Reply::Begun
     }
 
+    /// Members that are to own nothing, because an operator said so.
+    pub const fn drained(&self) -> NodeSet {
+        self.drained
+    }
+
     /// When something is due next.
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.settings.alone() {

@@ -73,6 +73,28 @@ pub(super) const SERVER: &[Parameter] = &[
     },
 ];
 
+/// A box of the cluster.
+const NODE: Parameter = Parameter {
+    keyword: "",
+    name: "NODE",
+    about: "the name of a box of the cluster",
+    kind: Kind::Node,
+    optional: false,
+};
+
+pub(super) const BOX: &[Parameter] = &[NODE];
+
+pub(super) const MOVE: &[Parameter] = &[
+    Parameter {
+        keyword: "",
+        name: "VIP",
+        about: "the name of a virtual address",
+        kind: Kind::Vip,
+        optional: false,
+    },
+    Parameter { keyword: "to", about: "the name of the box that is to serve it", ..NODE },
+];
+
 pub(super) fn ping(given: &Given) -> Result<Request, Confusion> {
     let target = address(given.first())?;
     let count = number_or(given.get(1), limits::PING_COUNT, limits::PING_COUNT_DEFAULT)?;

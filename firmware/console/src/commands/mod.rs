@@ -47,7 +47,7 @@ pub enum Mode {
 /// Something that follows a command's words.
 #[derive(Debug)]
 pub struct Parameter {
-    /// The word in front of it; one with such a word may be left out. Empty: it has none.
+    /// The word in front of it. Empty: it has none.
     pub keyword: &'static str,
     /// What stands for it in a description.
     pub name: &'static str,
@@ -74,6 +74,10 @@ pub enum Kind {
     Pool,
     /// The name of a server in the pool before it.
     Server,
+    /// The name of a virtual address.
+    Vip,
+    /// The name of a box of the cluster.
+    Node,
     /// The rest of the line.
     Text,
 }
@@ -147,7 +151,8 @@ impl Command {
             let _ = match (*keyword, *optional) {
                 ("", false) => write!(text, " {name}"),
                 ("", true) => write!(text, " [{name}]"),
-                (keyword, _) => write!(text, " [{keyword} {name}]"),
+                (keyword, false) => write!(text, " {keyword} {name}"),
+                (keyword, true) => write!(text, " [{keyword} {name}]"),
             };
         }
         text
@@ -197,7 +202,8 @@ A reply longer than a screen stops at `--More--`: space shows the next page, Ent
 
 While the configuration has no `[user.NAME]`, whoever holds the serial line may do everything. \
 With users the line asks for a name and a password, and each may do what the role says: `view` \
-shows, `operate` also drains servers and switches the box, `configure` also changes the \
+shows, `operate` also drains servers and boxes, moves virtual \
+addresses and switches the box, `configure` also changes the \
 configuration. Commands above one's role are not offered. A session without input for 15 minutes \
 ends by itself.
 ";
@@ -234,7 +240,6 @@ mod tests {
             assert!(!command.name.contains("  "), "{}", command.name);
             for parameter in command.parameters {
                 assert!(parameter.about.len() <= 60, "{} {}", command.name, parameter.name);
-                assert!(parameter.keyword.is_empty() || parameter.optional, "{}", command.name);
             }
         }
     }

@@ -3,7 +3,8 @@
 use model::operator::{Request, Role, Topic};
 
 use super::given::{
-    ADDRESS, CAPTURE, COMMENT, COUNT, PATH, SERVER, capture, drain, first, number, path, ping,
+    ADDRESS, BOX, CAPTURE, COMMENT, COUNT, MOVE, PATH, SERVER, capture, drain, first, number, path,
+    ping,
 };
 use super::{Action, Command, Filter, FilterKind, Given, Kind, Mode, Parameter};
 use crate::parse::Confusion;
@@ -239,6 +240,46 @@ pub static COMMANDS: &[Command] = &[
         Role::Operate,
         |given| Ok(drain(given, false)),
     ),
+    ask(
+        "move vip",
+        MOVE,
+        (
+            "have another box serve a virtual address",
+            "The addresses of its group go with it. Connections go on, and no packet is lost: the \
+             box that had it passes on what still comes to it. Any box of the cluster takes the \
+             order. It stays where it was put for three minutes at least; a preferred box that is \
+             to have it back (return) gets it back then. Refused where the box is not attached to \
+             the network, is no member, is drained, or the address is pinned to another.",
+        ),
+        Role::Operate,
+        |given| {
+            let node = given.get(1).cloned().unwrap_or_default();
+            Ok(Request::MoveVip { vip: first(given), node })
+        },
+    ),
+    ask(
+        "drain node",
+        BOX,
+        (
+            "have other boxes serve what a box serves",
+            "For maintenance: all its virtual addresses are moved to other boxes, connections go \
+             on, and it gets no other ones until restore node. Any box of the cluster takes the \
+             order. show cluster says when it owns none any more.",
+        ),
+        Role::Operate,
+        |given| Ok(Request::DrainNode { node: first(given), drain: true }),
+    ),
+    ask(
+        "restore node",
+        BOX,
+        (
+            "let a drained box serve again",
+            "It ends what drain node began. The box gets its share of the virtual addresses soon \
+             after.",
+        ),
+        Role::Operate,
+        |given| Ok(Request::DrainNode { node: first(given), drain: false }),
+    ),
     Command {
         action: Action::Configure,
         ..plain(
@@ -440,6 +481,7 @@ pub static COMMANDS: &[Command] = &[
 /// What the commands with a common first word do, for that word.
 pub(crate) static GROUPS: &[(&str, &str)] = &[
     ("show", "see what the box is like"),
+    ("drain", "take a server or a box out of use"),
     ("commit", "put the candidate in force"),
     ("exit", "end configuring"),
 ];

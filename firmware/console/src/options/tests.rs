@@ -11,7 +11,7 @@ fn names(options: &Options) -> String {
 
 #[test]
 fn what_may_follow_is_known_at_every_place() {
-    let first = "show arp ping capture drain undrain configure help logout exit reboot poweroff";
+    let first = "show arp ping capture drain undrain move restore configure help logout exit reboot poweroff";
     for (scope, before, words, end, free) in [
         (OPERATION, "", first, false, ""),
         (OPERATION, "s", "show", false, ""),
@@ -27,7 +27,13 @@ fn what_may_follow_is_known_at_every_place() {
         (OPERATION, "show ports | match x", "", false, "TEXT"),
         (OPERATION, "show ports | json ", "", true, ""),
         (OPERATION, "nonsense ", "", false, ""),
-        (OPERATION, "drain ", "server", false, ""),
+        (OPERATION, "drain ", "server node", false, ""),
+        (OPERATION, "drain node ", "", false, "NODE"),
+        (OPERATION, "drain node n2 ", "", true, ""),
+        (OPERATION, "move vip ", "", false, "VIP"),
+        (OPERATION, "move vip www ", "to", false, ""),
+        (OPERATION, "move vip www to ", "", false, "NODE"),
+        (OPERATION, "move vip www to n2 ", "", true, ""),
         (OPERATION, "drain server ", "", false, "POOL"),
         (OPERATION, "drain server web", "", false, "POOL"),
         (OPERATION, "drain server web ", "", false, "SERVER"),
@@ -65,6 +71,9 @@ fn what_only_the_box_knows_is_looked_up() {
     for (scope, before, begun, lookup) in [
         (OPERATION, "drain server w", "w", Lookup::Pool),
         (OPERATION, "drain server web s", "s", Lookup::Server("web".into())),
+        (OPERATION, "restore node n", "n", Lookup::Node),
+        (OPERATION, "move vip w", "w", Lookup::Vip),
+        (OPERATION, "move vip www to n", "n", Lookup::Node),
         (CONFIGURATION, "set pool.w", "pool.w", Lookup::Path),
         (CONFIGURATION, "delete ", "", Lookup::Path),
         (
@@ -88,7 +97,7 @@ fn commands_above_ones_role_are_not_offered() {
     let scope = Scope { mode: Mode::Operation, role: Role::Operate };
     assert_eq!(
         names(&options("", scope)),
-        "show arp ping capture drain undrain help logout exit reboot poweroff"
+        "show arp ping capture drain undrain move restore help logout exit reboot poweroff"
     );
 }
 

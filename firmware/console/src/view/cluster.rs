@@ -15,6 +15,7 @@ const NODES: &[Column] = &[
     shown("member"),
     shown("presence"),
     shown("hears_us"),
+    shown("drained"),
 ];
 
 const PATHS: &[Column] = &[
@@ -72,6 +73,7 @@ fn node(node: Node) -> Vec<Cell> {
         Cell::Flag(node.member),
         Cell::text(node.presence),
         Cell::Flag(node.hears),
+        Cell::Flag(node.drained),
     ]
 }
 

@@ -147,6 +147,16 @@ pub fn answer(request: Request) -> Reply {
             let state = if drain { "drained" } else { "used again" };
             Reply::Done(format!("server {pool}/{server} is {state}"))
         }
+        Request::MoveVip { vip, node } if vip == "gw" => {
+            Reply::Refused(format!("{node} is not attached to inside, where gw is answered for"))
+        }
+        Request::MoveVip { vip, node } => {
+            Reply::Done(format!("{vip} moves from n1 to {node}; connections go on"))
+        }
+        Request::DrainNode { node, drain } => {
+            let state = if drain { "gives away what it serves" } else { "has its share again" };
+            Reply::Done(format!("{node} {state}"))
+        }
         other @ (Request::Ping { .. } | Request::Capture { .. } | Request::Stop) => {
             panic!("{other:?} has several answers")
         }
@@ -260,7 +270,9 @@ fn configure(request: Request) -> Reply {
         | Request::Ping { .. }
         | Request::Capture { .. }
         | Request::Stop
-        | Request::DrainServer { .. }) => panic!("{other:?} changes no configuration"),
+        | Request::DrainServer { .. }
+        | Request::MoveVip { .. }
+        | Request::DrainNode { .. }) => panic!("{other:?} changes no configuration"),
     }
 }
 
@@ -427,6 +439,7 @@ pub fn cluster() -> Cluster {
         member: id < 3,
         presence,
         hears: id < 3,
+        drained: id == 2,
     };
     let path = |network: &str, microseconds, lost_in| Path {
         node: "n2".into(),

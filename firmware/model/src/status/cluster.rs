@@ -80,6 +80,8 @@ pub struct Node {
     pub presence: Presence,
     /// Whether it shows that it hears this box; this box hears itself.
     pub hears: bool,
+    /// An operator has it own nothing, until it is restored.
+    pub drained: bool,
 }
 
 /// Whether a node is heard.

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
-    Channel, Cluster, Event, Incarnation, Orders, Ownership, OwnershipGeneration, Peer, Reply,
-    Report, Request, Role, ViewId,
+    Channel, Cluster, Event, Incarnation, NodeSet, Orders, Ownership, OwnershipGeneration, Peer,
+    Reply, Report, Request, Role, ViewId,
 };
 use dataplane::tables::{self, Owner};
 use model::config::{Config, Node};
@@ -190,6 +190,16 @@ impl Council {
     /// The view that we are in, with its members in the order of the ring.
     pub fn view(&self) -> Option<(ViewId, &[Peer])> {
         self.view.as_ref().map(|(id, members)| (*id, members.as_slice()))
+    }
+
+    /// The members of the view that we are in.
+    pub fn members(&self) -> impl Iterator<Item = NodeId> {
+        self.view.iter().flat_map(|(_, members)| members).map(|member| member.id)
+    }
+
+    /// Members that are to own nothing.
+    pub const fn drained(&self) -> NodeSet {
+        self.cluster.drained()
     }
 
     /// The node at a place of [`Owner::Peer`].

@@ -19,6 +19,7 @@
 mod beat;
 mod council;
 mod framing;
+mod request;
 mod settings;
 mod show;
 
@@ -33,6 +34,7 @@ use cluster::seal::{Admission, Refusal};
 pub use beat::Beat;
 pub use council::{Agreed, Council};
 pub use framing::Framing;
+pub use request::{Wanted, request};
 pub use settings::{Card, settings};
 pub use show::{Gates, show};
 

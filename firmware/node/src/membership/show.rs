@@ -95,6 +95,7 @@ impl<'c> Show<'c> {
             member: viewed || (own && self.control.plan().config().nodes.len() < 2),
             presence,
             hears: own || hears,
+            drained: self.council().is_some_and(|council| council.drained().contains(id(of))),
         }
     }
 

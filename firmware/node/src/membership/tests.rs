@@ -252,8 +252,8 @@ fn what_a_box_that_falls_silent_owned_is_owned_by_another() {
     assert_eq!(alive.len(), 1, "{:?}", owners(&fronts));
 }
 
-/// The cluster as a box sees it whose control carries out what its council has decided.
-fn shown(front: &Front, config: &Config, id: u8, now: Instant) -> status::Cluster {
+/// The control of a box that carries out what its council has decided.
+fn control(front: &Front, config: &Config, id: u8, now: Instant) -> crate::Control {
     let name = alloc::format!("n{id}");
     let mut plan = crate::Plan::new(config.clone(), &name, 1).unwrap();
     plan.share();
@@ -262,7 +262,108 @@ fn shown(front: &Front, config: &Config, id: u8, now: Instant) -> status::Cluste
     for (vip, owner) in front.owners.iter().enumerate() {
         control.handle_owner(now, base::VipId::from(vip), *owner);
     }
+    control
+}
+
+/// The cluster as such a box sees it.
+fn shown(front: &Front, config: &Config, id: u8, now: Instant) -> status::Cluster {
+    let control = control(front, config, id, now);
     show(now, &control, Some((&front.council, &front.beat.leases())))
+}
+
+/// What is answered to an operator at the box of this place.
+fn ask(
+    fronts: &mut [Front],
+    config: &Config,
+    (place, now): (usize, Instant),
+    wanted: Wanted<'_>,
+) -> Result<alloc::string::String, alloc::string::String> {
+    let control = control(&fronts[place], config, u8::try_from(place + 1).unwrap(), now);
+    request(now, &control, Some(&mut fronts[place].council), wanted)
+}
+
+#[test]
+fn any_box_takes_the_order_to_move_an_address_or_to_drain_a_box() {
+    let (config, mut fronts, mut cables) = (config(3), fronts(3), Cables::new());
+    cables.run(&mut fronts, 5_000);
+    let from = owners(&fronts)[0][0];
+    let (to, third) = ((from + 1) % 3, (from + 2) % 3);
+    let name = |place: usize| alloc::format!("n{}", place + 1);
+    let wanted = Wanted::Move { vip: "a", to: &name(to) };
+    // A box that neither has it nor gets it.
+    let told = ask(&mut fronts, &config, (third, cables.now), wanted).unwrap();
+    let expected = alloc::format!("a moves from {} to {}; connections go on", name(from), name(to));
+    assert_eq!(told, expected);
+    cables.run(&mut fronts, 1_000);
+    assert_eq!(owners(&fronts)[0], [to]);
+    let again = ask(&mut fronts, &config, (from, cables.now), wanted).unwrap_err();
+    assert_eq!(again, alloc::format!("a is served by {} already", name(to)));
+
+    let drain = Wanted::Drain(&name(to));
+    ask(&mut fronts, &config, (third, cables.now), drain).unwrap();
+    cables.run(&mut fronts, 1_000);
+    assert!(owners(&fronts).iter().all(|of| of.len() == 1 && of[0] != to), "{:?}", owners(&fronts));
+    let seen = shown(&fronts[from], &config, u8::try_from(from + 1).unwrap(), cables.now);
+    let drained: Vec<bool> = seen.nodes.iter().map(|node| node.drained).collect();
+    assert_eq!(drained, [0, 1, 2].map(|place| place == to));
+    for (wanted, why) in [
+        (wanted, "is drained, restore node"),
+        (drain, "is drained already"),
+        (Wanted::Restore(&name(third)), "is not drained"),
+    ] {
+        let told = ask(&mut fronts, &config, (from, cables.now), wanted).unwrap_err();
+        assert!(told.contains(why), "{told}");
+    }
+    ask(&mut fronts, &config, (from, cables.now), Wanted::Restore(&name(to))).unwrap();
+    cables.run(&mut fronts, 1_000);
+    assert!(ask(&mut fronts, &config, (third, cables.now), drain).is_ok());
+}
+
+#[test]
+fn what_cannot_be_asked_of_the_cluster_is_refused_with_its_reason() {
+    let text = alloc::format!(
+        "{DOCUMENT}{}{}",
+        NODE.replace('X', "1"),
+        NODE.replace('X', "2").split("[node.n2.port.eth0]").next().unwrap()
+    );
+    let text = text + "[node.n2.port.eth1]\nnetwork = \"inside\"\naddresses = [\"fd00::12/64\"]\n";
+    let unattached = Config::parse(&text).unwrap();
+    let (both, now) = (config(2), Instant::from_millis(3_000));
+    let mut fronts = fronts(2);
+    let to = |vip, to| Wanted::Move { vip, to };
+    let told = ask(&mut fronts, &both, (0, now), to("a", "n2")).unwrap_err();
+    assert!(told.starts_with("this node has agreed with nobody yet"), "{told}");
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 3_000);
+    if owners(&fronts)[0] != [0] {
+        ask(&mut fronts, &both, (0, now), to("a", "n1")).unwrap();
+        cables.run(&mut fronts, 1_000);
+    }
+    let rows = [
+        (&both, to("www", "n2"), "there is no virtual address www, only a, b"),
+        (&both, to("a", "n9"), "there is no node n9, only n1, n2"),
+        (&both, Wanted::Drain("n9"), "there is no node n9, only n1, n2"),
+        (&unattached, to("a", "n2"), "n2 is not attached to outside, where a is answered for"),
+    ];
+    for (config, wanted, why) in rows {
+        assert_eq!(ask(&mut fronts, config, (0, now), wanted), Err(why.into()));
+    }
+    fronts[1].cut = true;
+    cables.run(&mut fronts, 2_000);
+    for (wanted, why) in [
+        (to("a", "n2"), "n2 is no member of the cluster now: it is off or not heard"),
+        (Wanted::Restore("n2"), "n2 is no member of the cluster now: it is off or not heard"),
+        (
+            Wanted::Drain("n1"),
+            "nobody else could serve: n1 is the only member of the cluster that is not drained",
+        ),
+    ] {
+        assert_eq!(ask(&mut fronts, &both, (0, cables.now), wanted), Err(why.into()));
+    }
+    let alone = config(1);
+    let control = control(&fronts[0], &alone, 1, now);
+    let told = request(now, &control, None, Wanted::Drain("n1")).unwrap_err();
+    assert!(told.starts_with("n1 is the only node that is configured"), "{told}");
 }
 
 #[test]

@@ -177,6 +177,8 @@ impl Engine {
             | Request::Reboot
             | Request::PowerOff
             | Request::DrainServer { .. }
+            | Request::MoveVip { .. }
+            | Request::DrainNode { .. }
             | Request::Ping { .. }
             | Request::Capture { .. }
             | Request::Stop => return None,

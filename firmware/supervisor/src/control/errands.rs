@@ -33,6 +33,8 @@ impl ControlThread {
             | Request::Reboot
             | Request::PowerOff
             | Request::DrainServer { .. }
+            | Request::MoveVip { .. }
+            | Request::DrainNode { .. }
             | Request::ConfigureEnter
             | Request::ConfigureExit { .. }
             | Request::Set { .. }

@@ -12,9 +12,10 @@ use cluster::{Channel, Event as Note, Incarnation, OwnershipGeneration, Peer};
 use model::config::{Config, Node};
 use model::event::Event;
 use model::limits::CLUSTER_PORT;
+use model::operator::{Origin, Reply};
 use model::status::{Cluster, Vip};
 use netio::{Datagrams, Transmitter};
-use node::membership::{Agreed, Beat, Card, Council, News};
+use node::membership::{Agreed, Beat, Card, Council, News, Wanted};
 use node::status::Measured;
 use node::{Attached, Control};
 use rtrb::{Consumer, Producer};
@@ -209,6 +210,24 @@ impl ControlThread {
         let gates = self.member.as_ref().map(|member| member.gates.until());
         let council = self.member.as_ref().map(|member| &member.council);
         node::membership::show(now, &self.control, council.zip(gates.as_ref()))
+    }
+
+    /// What an operator wants of the cluster.
+    pub(super) fn ask_cluster(
+        &mut self,
+        now: Instant,
+        origin: &Origin,
+        wanted: Wanted<'_>,
+    ) -> Reply {
+        let council = self.member.as_mut().map(|member| &mut member.council);
+        match node::membership::request(now, &self.control, council, wanted) {
+            Ok(sentence) => {
+                let (user, face) = (origin.user.clone(), origin.face);
+                self.journal.note(&Event::ClusterAsked { user, face, what: sentence.clone() });
+                Reply::Done(sentence)
+            }
+            Err(sentence) => Reply::Refused(sentence),
+        }
     }
 
     /// The virtual addresses. What no lease covers is not served, whoever owns it.

@@ -114,6 +114,8 @@ fn needs_measurements(request: &Request) -> bool {
         | Request::Reboot
         | Request::PowerOff
         | Request::DrainServer { .. }
+        | Request::MoveVip { .. }
+        | Request::DrainNode { .. }
         | Request::Ping { .. }
         | Request::Capture { .. }
         | Request::Stop
