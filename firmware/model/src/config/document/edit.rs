@@ -202,13 +202,15 @@ fn target(names: &[String]) -> Result<Target, EditError> {
 
 /// A value as it was typed, as far as the kind of key says how to take it.
 fn typed(kind: &Kind, text: &str) -> Value {
-    if let Some(value) = toml_value(text)
+    let read = toml_value(text);
+    if let Some(value) = &read
         && !matches!(value, Value::Literal(_))
     {
-        return value;
+        return value.clone();
     }
     match kind {
-        Kind::Integer { .. } | Kind::Boolean => Value::Literal(text.into()),
+        // As it was read: what was typed may go on with a comment.
+        Kind::Integer { .. } | Kind::Boolean => read.unwrap_or(Value::Literal(text.into())),
         Kind::Addresses(_) | Kind::Prefixes { .. } => {
             let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
             Value::Array(parts.map(|part| Value::Text(part.into())).collect())

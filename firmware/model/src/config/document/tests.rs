@@ -172,6 +172,16 @@ fn a_difference_reads_as_what_was_typed() {
 }
 
 #[test]
+fn a_comment_behind_a_number_is_no_part_of_it() {
+    let mut document = example();
+    for typed in ["7#", "7 # as much as s2"] {
+        document.set("pool.web.server.s1.weight", typed).unwrap();
+        assert_eq!(document.get("pool.web.server.s1.weight").unwrap(), "weight = 7\n", "{typed}");
+        assert_eq!(Document::parse(&document.render()).unwrap(), document, "{typed}");
+    }
+}
+
+#[test]
 fn a_control_character_in_a_number_is_told_and_nothing_is_read() {
     let problems = Document::parse("en = 19_7\u{1f}9").unwrap_err();
     assert_eq!(problems[0].to_string(), "1:10 document: a control character, expected none");
