@@ -1,12 +1,14 @@
 //! The classic BPF programs that decide, in the kernel, which frames of an interface a socket gets:
-//! those with its VLAN tag (or none), none that this box sent itself, and for [`crate::Datagrams`]
-//! only UDP to one port.
+//! those with its VLAN tag (or none), none that this box sent itself, of these what is for the box
+//! itself or what is not, and for [`crate::Datagrams`] only UDP to one port.
 //!
 //! Reading list: Linux `Documentation/networking/filter.rst` (the `SKF_AD` extensions), IEEE
 //! 802.1Q-2018 §9.6 (tag control information), §6.9.1 (VLAN 0 means: a priority, but no VLAN).
 
+use std::net::IpAddr;
+
 use libc::sock_filter;
-use packet::headers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use packet::headers::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 /// The 12 bits of the tag control information that name the VLAN.
 pub const VLAN_MASK: u16 = 0x0fff;
@@ -16,10 +18,63 @@ pub const VLAN_PROTOCOL: u16 = 0x8100;
 const ACCEPT: u8 = 254;
 const REJECT: u8 = 255;
 
-/// A program that accepts what belongs to the port: with `None` untagged frames (priority-tagged
-/// ones among them), with `Some(n)` frames whose outer tag is an 802.1Q tag for VLAN n.
-pub fn program(vlan: Option<u16>) -> Vec<sock_filter> {
-    finish(of_port(vlan))
+/// Router solicitation to redirect: the messages of neighbor discovery (RFC 4861 §4).
+const NDP: std::ops::RangeInclusive<u32> = 133..=137;
+
+/// Which of a port's frames a socket gets.
+#[derive(Clone, Copy, Debug)]
+pub enum Share<'a> {
+    /// All of them.
+    All,
+    /// What is for the box itself: frames to these addresses, ARP and neighbor discovery.
+    Own(&'a [IpAddr]),
+    /// All but those.
+    Others(&'a [IpAddr]),
+}
+
+/// A program that accepts a share of what belongs to the port: with `None` untagged frames
+/// (priority-tagged ones among them), with `Some(n)` frames whose outer tag is an 802.1Q tag for
+/// VLAN n.
+pub fn program(vlan: Option<u16>, share: Share<'_>) -> Vec<sock_filter> {
+    let mut code = of_port(vlan);
+    match share {
+        Share::All => {}
+        Share::Own(addresses) => {
+            code.extend(own(addresses, ACCEPT));
+            code.push(give(0));
+        }
+        Share::Others(addresses) => code.extend(own(addresses, REJECT)),
+    }
+    finish(code)
+}
+
+/// Jumps to `found` with what is for the box itself, and falls out of its end with the rest. At
+/// most 8 addresses of each family, or the jumps would be too long.
+fn own(addresses: &[IpAddr], found: u8) -> Vec<sock_filter> {
+    let (mut ipv4, mut ipv6) = (vec![load(libc::BPF_W, 30)], vec![load(libc::BPF_B, 20)]);
+    ipv6.push(jump_if(libc::IPPROTO_ICMPV6.unsigned_abs(), 0, length(NDP.count() + 1)));
+    ipv6.push(load(libc::BPF_B, 54));
+    ipv6.extend(NDP.map(|kind| jump_if(kind, found, 0)));
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) => ipv4.push(jump_if(address.to_bits(), found, 0)),
+            IpAddr::V6(address) => {
+                for (word, offset) in (0..4).zip([38, 42, 46, 50]) {
+                    let bits = (address.to_bits() >> (96 - 32 * word)) as u32;
+                    let rest = 2 * (3 - word);
+                    ipv6.push(load(libc::BPF_W, offset));
+                    ipv6.push(jump_if(bits, if word == 3 { found } else { 0 }, length(rest)));
+                }
+            }
+        }
+    }
+    ipv4.push(skip(ipv6.len() + 1));
+    let mut code = vec![load(libc::BPF_H, 12), jump_if(u32::from(ETHERTYPE_ARP), found, 0)];
+    code.push(jump_if(u32::from(ETHERTYPE_IPV4), 0, length(ipv4.len())));
+    code.extend(ipv4);
+    code.push(jump_if(u32::from(ETHERTYPE_IPV6), 0, length(ipv6.len())));
+    code.extend(ipv6);
+    code
 }
 
 /// A program that accepts, of what belongs to the port, whole UDP datagrams to `port` whose
@@ -40,7 +95,7 @@ pub fn datagrams(vlan: Option<u16>, port: u16, kinds: &[u8]) -> Vec<sock_filter>
         load_behind(libc::BPF_H, 16),
         jump_if(port, 0, REJECT),
         load_behind(libc::BPF_B, 23),
-        instruction(libc::BPF_JMP | libc::BPF_JA, 5),
+        skip(5),
     ];
     let ipv6 = [
         load(libc::BPF_B, 20),
@@ -54,7 +109,7 @@ pub fn datagrams(vlan: Option<u16>, port: u16, kinds: &[u8]) -> Vec<sock_filter>
     code.extend(ipv4);
     code.extend(ipv6);
     code.extend(kinds.iter().map(|&kind| jump_if(u32::from(kind), ACCEPT, 0)));
-    code.push(instruction(libc::BPF_RET | libc::BPF_K, 0));
+    code.push(give(0));
     finish(code)
 }
 
@@ -106,7 +161,18 @@ pub fn nothing() -> [sock_filter; 1] {
 
 /// The operand of a conditional jump: instructions to skip.
 fn distance(from: usize, to: usize) -> u8 {
-    u8::try_from(to - from - 1).unwrap_or(u8::MAX)
+    length(to - from - 1)
+}
+
+/// The operand of a conditional jump over so many instructions.
+fn length(instructions: usize) -> u8 {
+    u8::try_from(instructions).unwrap_or(u8::MAX)
+}
+
+/// Goes on behind so many instructions.
+fn skip(instructions: usize) -> sock_filter {
+    let instructions = u32::try_from(instructions).unwrap_or(u32::MAX);
+    instruction(libc::BPF_JMP | libc::BPF_JA, instructions)
 }
 
 /// Loads what the kernel knows about the frame beside its octets.

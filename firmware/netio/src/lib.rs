@@ -14,11 +14,13 @@
 //! Around that stands what makes an interface a port: [`quiet`] keeps the kernel's own network
 //! stack away from it, [`Memberships`] tells its hardware which groups to let in, [`Link`] and
 //! [`LinkMonitor`] say how it is. [`Steering`] spreads a port's frames over several workers.
-//! [`Datagrams`] are the cluster's own way in, beside all that.
+//! [`Apart`] gives what is for the box itself a ring of its own; [`Datagrams`] are the cluster's way
+//! in, beside all that.
 //!
 //! Reading list: packet(7), Linux `Documentation/networking/packet_mmap.rst`, rtnetlink(7).
 #![deny(unsafe_code)]
 
+mod apart;
 mod datagrams;
 mod error;
 mod filter;
@@ -33,6 +35,7 @@ mod sys;
 mod transmitter;
 mod wait;
 
+pub use apart::Apart;
 pub use datagrams::{Arrival, Datagrams};
 pub use error::OpenError;
 pub use link::{Link, LinkError, LinkEvent, LinkMonitor, LinkState};

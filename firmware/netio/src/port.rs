@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::filter;
+use crate::filter::{self, Share};
 use crate::receiver::Receiver;
 use crate::sys::ring::Ring;
 use crate::sys::socket::{PacketSocket, interface_index};
@@ -67,7 +67,7 @@ pub fn open(options: &PortOptions<'_>) -> Result<Vec<(Receiver, Transmitter)>, O
     let waiting: Vec<(PacketSocket, Ring)> = waiting.collect::<Result<_, _>>()?;
     // Only now does the first frame come in: while the group was incomplete, it would have gone to
     // the wrong worker, or to two.
-    let program = filter::program(options.vlan);
+    let program = filter::program(options.vlan, Share::All);
     let open = waiting.into_iter().map(|(socket, ring)| {
         let failed = refused(options.interface, "attaching the VLAN filter");
         socket.attach_filter(&program).map_err(failed)?;
@@ -121,7 +121,7 @@ fn check(options: &PortOptions<'_>) -> Result<(), OpenError> {
 /// One worker's socket and ring, which lets nothing in yet. The order of the steps matters: a
 /// filter stands before the first frame can arrive, the offload header and the threshold before
 /// the ring that they shape.
-fn socket(options: &PortOptions<'_>, index: u32) -> Result<(PacketSocket, Ring), OpenError> {
+pub fn socket(options: &PortOptions<'_>, index: u32) -> Result<(PacketSocket, Ring), OpenError> {
     let PortOptions { interface, memory, .. } = *options;
     let failed = |step| refused(interface, step);
     let socket = PacketSocket::new().map_err(failed("creating a packet socket"))?;

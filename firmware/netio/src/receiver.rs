@@ -105,6 +105,10 @@ impl Receiver {
         self.socket.as_fd()
     }
 
+    pub(crate) fn socket(&self) -> &PacketSocket {
+        &self.socket
+    }
+
     /// Counts since the receiver was opened.
     pub fn statistics(&mut self) -> Statistics {
         // The call fails for nothing but a bad descriptor or pointer, and then adds nothing.

@@ -12,20 +12,20 @@ use nix::sys::socket::{SockaddrStorage, getsockname, getsockopt};
 use nix::sys::time::TimeSpec;
 
 /// How many descriptors one call can wait for.
-const MOST: usize = 64;
+const MOST: usize = 128;
 
 /// What a wait ended with. Bit i stands for the i-th descriptor; no bit: the time is over, or a
 /// signal came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// There is something to read.
-    pub readable: u64,
+    pub readable: u128,
     /// A socket had an error to tell: a receiver's, that its interface went down. That error is
     /// taken from the socket, so that the next wait does not end with it again.
-    pub failed: u64,
+    pub failed: u128,
 }
 
-/// Waits until one of the descriptors (at most 64; more are ignored) is readable, or `timeout`
+/// Waits until one of the descriptors (at most 128; more are ignored) is readable, or `timeout`
 /// is over; none waits without end.
 pub fn wait(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Readiness {
     debug_assert!(fds.len() <= MOST, "a worker has few ports");

@@ -14,7 +14,7 @@ use dataplane::output::Own;
 use dataplane::{Forwarder, Output, OwnTarget, Pressure, Source, Tables};
 use model::limits::{BURST, OUTPUT_FRAMES, PORTS};
 use model::status::{Counter, Direction, Flows};
-use netio::Sent;
+use netio::{Apart, Batch, Receiver, Sent, Transmitter};
 use node::status::PortCounts;
 use packet::headers::{self, Body};
 use packet::segment;
@@ -77,7 +77,8 @@ impl Worker {
             let now = clock::now();
             let mut busy = false;
             for port in 0..PORTS {
-                busy |= self.receive(now, port);
+                busy |= self.receive(now, port, Ring::Own);
+                busy |= self.receive(now, port, Ring::Others);
             }
             busy |= self.send_for_others(now);
             self.look_at_time(now);
@@ -97,42 +98,52 @@ impl Worker {
     }
 
     /// One batch of one port. Whether there was any.
-    fn receive(&mut self, now: Instant, port: usize) -> bool {
+    fn receive(&mut self, now: Instant, port: usize, ring: Ring) -> bool {
         // The door leaves its place while its frames are in hand: they may go out by any port.
         let Some(mut door) = self.doors[port].take() else { return false };
-        let (receiver, transmitter) = &mut *door;
+        let Door { receiver, own, transmitter } = &mut *door;
         let behind = receiver.is_behind();
-        let mut batch = receiver.batch(BURST);
-        let busy = !batch.is_empty();
-        if busy {
-            let mut frames = batch.frames();
-            let id = PortId::from(port);
-            let octets: u64 = frames.iter().map(|frame| frame.bytes.len() as u64).sum();
-            self.counts[port].received.frames += frames.len() as u64;
-            self.counts[port].received.octets += octets;
-            if let Some(tap) = &mut self.tap {
-                tap.look(
-                    clock::now(),
-                    port,
-                    Direction::In,
-                    frames.iter().map(|frame| &*frame.bytes),
-                );
-            }
-            self.out.clear();
-            self.forwarder.set_leases(self.gates.until());
-            self.forwarder.set_pressure(if behind { Pressure::High } else { Pressure::None });
-            self.forwarder.burst(now, &self.tables, id, &mut frames, &mut self.out);
-            self.hand_over(&mut frames);
-            for to in ports_of(&self.out) {
-                let others = self.doors[to].as_mut().map(|door| &mut door.1);
-                let way_out = if to == port { Some(&mut *transmitter) } else { others };
-                transmit(&self.out, &frames, to, way_out, &mut self.counts[to], &mut self.tap);
-            }
-            self.report();
-        }
-        drop(batch);
+        self.forwarder.set_pressure(if behind { Pressure::High } else { Pressure::None });
+        let batch = match ring {
+            Ring::Own => own.as_mut().map(|own| own.batch(Apart::BATCH)),
+            Ring::Others => Some(receiver.batch(BURST)),
+        };
+        let busy = batch.is_some_and(|batch| self.pass_on(now, port, batch, transmitter));
         self.doors[port] = Some(door);
         busy
+    }
+
+    /// Handles the frames of a batch that came in by a port, and sends what leaves. Whether there
+    /// was any.
+    fn pass_on(
+        &mut self,
+        now: Instant,
+        port: usize,
+        mut batch: Batch<'_>,
+        transmitter: &mut Transmitter,
+    ) -> bool {
+        if batch.is_empty() {
+            return false;
+        }
+        let mut frames = batch.frames();
+        let octets: u64 = frames.iter().map(|frame| frame.bytes.len() as u64).sum();
+        self.counts[port].received.frames += frames.len() as u64;
+        self.counts[port].received.octets += octets;
+        if let Some(tap) = &mut self.tap {
+            let bytes = frames.iter().map(|frame| &*frame.bytes);
+            tap.look(clock::now(), port, Direction::In, bytes);
+        }
+        self.out.clear();
+        self.forwarder.set_leases(self.gates.until());
+        self.forwarder.burst(now, &self.tables, PortId::from(port), &mut frames, &mut self.out);
+        self.hand_over(&mut frames);
+        for to in ports_of(&self.out) {
+            let others = self.doors[to].as_mut().map(|door| &mut door.transmitter);
+            let way_out = if to == port { Some(&mut *transmitter) } else { others };
+            transmit(&self.out, &frames, to, way_out, &mut self.counts[to], &mut self.tap);
+        }
+        self.report();
+        true
     }
 
     /// Frames of control, packets of the host stacks.
@@ -149,7 +160,7 @@ impl Worker {
                 if let Some(tap) = &mut self.tap {
                     tap.look(clock::now(), port.index(), Direction::Out, [&frame[..]].into_iter());
                 }
-                let sent = door.1.send(&[(&frame, Offload::NONE)]);
+                let sent = door.transmitter.send(&[(&frame, Offload::NONE)]);
                 count_sent(&mut self.counts[port.index()], &sent, frame.len() as u64);
             }
         }
@@ -180,7 +191,7 @@ impl Worker {
     /// Sends what the forwarder generated when no burst was at hand.
     fn send_generated(&mut self) {
         for port in ports_of(&self.out) {
-            let way_out = self.doors[port].as_mut().map(|door| &mut door.1);
+            let way_out = self.doors[port].as_mut().map(|door| &mut door.transmitter);
             transmit(&self.out, &[], port, way_out, &mut self.counts[port], &mut self.tap);
         }
         self.report();
@@ -259,8 +270,10 @@ impl Worker {
         measure_flows(&self.forwarder, &mut measured.flows);
         for (port, into) in measured.ports.iter_mut().enumerate().take(PORTS) {
             if let Some(door) = self.doors[port].as_mut() {
-                let kernel = door.0.statistics();
-                self.counts[port].dropped = kernel.dropped + kernel.truncated + kernel.foreign;
+                let rings = [Some(&mut door.receiver), door.own.as_mut()];
+                let kernel = rings.into_iter().flatten().map(Receiver::statistics);
+                self.counts[port].dropped =
+                    kernel.map(|it| it.dropped + it.truncated + it.foreign).sum();
             }
             into.clone_from(&self.counts[port]);
         }
@@ -271,9 +284,13 @@ impl Worker {
     /// Waits for frames, for a wake, or for the next deadline.
     fn sleep(&mut self, now: Instant) {
         let deadline = self.forwarder.next_deadline().map(|at| at.since(now)).unwrap_or(IDLE);
-        let mut fds = ArrayVec::<_, { PORTS + 1 }>::new();
+        let mut fds = ArrayVec::<_, { 2 * PORTS + 1 }>::new();
         fds.push(self.ends.shared.wake.fd());
-        fds.extend(self.doors.iter().flatten().map(|door| door.0.fd()));
+        for door in self.doors.iter().flatten() {
+            fds.extend(
+                [Some(&door.receiver), door.own.as_ref()].into_iter().flatten().map(Receiver::fd),
+            );
+        }
         let ready = netio::wait(&fds, Some(deadline.min(IDLE)));
         if now.since(self.pinned_at) >= PINNED {
             (self.pinned, self.pinned_at) = (init::thread::is_on_one_core(), now);
@@ -282,6 +299,15 @@ impl Worker {
             self.ends.shared.wake.drain();
         }
     }
+}
+
+/// Which of a port's rings.
+#[derive(Clone, Copy)]
+enum Ring {
+    /// Of what is for the box itself.
+    Own,
+    /// Of what is to be forwarded.
+    Others,
 }
 
 /// The ports that frames go out by, each once.
@@ -295,7 +321,7 @@ fn transmit(
     out: &Output,
     frames: &[Frame<'_>],
     port: usize,
-    transmitter: Option<&mut netio::Transmitter>,
+    transmitter: Option<&mut Transmitter>,
     counts: &mut PortCounts,
     tap: &mut Option<Box<Tap>>,
 ) {

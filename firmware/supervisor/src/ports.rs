@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use base::address::mapped;
 use base::{Instant, Mac, PortId};
 use model::event::Event;
-use netio::{Link, LinkMonitor, LinkState, Memberships, Memory, PortOptions, Steering};
+use netio::{Apart, Link, LinkMonitor, LinkState, Memberships, Memory, PortOptions, Steering};
 use node::{Attached, Plan};
 
 use crate::wiring::{Door, PortChange};
@@ -41,9 +41,11 @@ struct Port {
     interface: String,
     vlan: Option<u16>,
     groups: Vec<Mac>,
+    addresses: Vec<IpAddr>,
     /// The kernel's number of the interface that the door leads to.
     open: Option<u32>,
     memberships: Option<Memberships>,
+    apart: Option<Apart>,
     last: Option<Attached>,
     retry_at: Option<Instant>,
     /// The failure is in the journal already.
@@ -59,12 +61,26 @@ impl Port {
             interface: port.interface.clone(),
             vlan: port.vlan,
             groups: groups(plan, id),
+            addresses: port.addresses.iter().map(|prefix| prefix.address).collect(),
             open: None,
             memberships: None,
+            apart: None,
             last: None,
             retry_at: None,
             reported: false,
         })
+    }
+}
+
+impl Port {
+    /// Hears other groups and has other addresses from now on.
+    fn answer_to(&mut self, groups: Vec<Mac>, addresses: Vec<IpAddr>) -> Result<(), String> {
+        (self.groups, self.addresses) = (groups, addresses);
+        if let Some(joined) = &mut self.memberships {
+            joined.set(&self.groups).map_err(|error| error.to_string())?;
+        }
+        let set = self.apart.as_ref().map(|apart| apart.set(&self.addresses));
+        set.unwrap_or(Ok(())).map_err(|error| error.to_string())
     }
 }
 
@@ -102,12 +118,9 @@ impl Doors {
         for (id, new) in new.into_iter().enumerate() {
             match self.ports.get_mut(id) {
                 Some(old) if is_same(old, &new) => {
-                    old.groups = new.groups;
-                    let groups = old.groups.clone();
-                    let set = old.memberships.as_mut().map(|joined| joined.set(&groups));
-                    if let Some(Err(error)) = set {
+                    if let Err(reason) = old.answer_to(new.groups, new.addresses) {
                         let name = old.name.clone();
-                        self.complain(&name, &error.to_string());
+                        self.complain(&name, &reason);
                     }
                 }
                 Some(_) => {
@@ -201,7 +214,7 @@ impl Doors {
             LinkState::Vanished => {
                 port.retry_at = None;
                 if port.open.take().is_some() {
-                    port.memberships = None;
+                    (port.memberships, port.apart) = (None, None);
                     self.complain_once(id, "the interface is gone");
                     self.close(id);
                 } else {
@@ -266,10 +279,15 @@ impl Doors {
             memory: self.memory,
             ..PortOptions::new(&port.interface)
         };
-        let doors = netio::open(&options).map_err(|error| error.to_string())?;
+        let workers = netio::open(&options).map_err(|error| error.to_string())?;
+        let (apart, own) =
+            Apart::open(&options, &port.addresses, &workers).map_err(|error| error.to_string())?;
         let link = Link::read(&port.interface).map_err(|error| error.to_string())?;
-        port.memberships = Some(memberships);
-        Ok((link, doors))
+        (port.memberships, port.apart) = (Some(memberships), Some(apart));
+        let own = std::iter::once(Some(own)).chain(std::iter::repeat_with(|| None));
+        let doors = workers.into_iter().zip(own);
+        let door = |((receiver, transmitter), own)| Door { receiver, own, transmitter };
+        Ok((link, doors.map(door).collect()))
     }
 
     /// Reports a port as it is, if that is news.

@@ -38,7 +38,14 @@ pub struct Packet {
 pub type ControlFrame = (PortId, ArrayVec<u8, 128>, Option<NetworkId>);
 
 /// What a worker needs of a port.
-pub type Door = (Receiver, Transmitter);
+pub struct Door {
+    /// What is to be forwarded.
+    pub receiver: Receiver,
+    /// What is for the box itself; the first worker's alone.
+    pub own: Option<Receiver>,
+    /// The way out.
+    pub transmitter: Transmitter,
+}
 
 /// A port was opened (again), or is gone.
 pub struct PortChange {

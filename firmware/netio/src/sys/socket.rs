@@ -28,6 +28,11 @@ impl PacketSocket {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
     }
 
+    /// Another descriptor of the same socket.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Binds to an interface: to receive every frame of it, or only to send there.
     pub fn bind(&self, interface: u32, receive: bool) -> io::Result<()> {
         let address = libc::sockaddr_ll {

@@ -2,6 +2,8 @@
 //! root, and says so where it is skipped.
 
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod datagrams;
