@@ -9,6 +9,12 @@ use world::{World, settings};
 
 const POLICIES: [Policy; 3] = [Policy::Witness, Policy::Available, Policy::Quorum];
 
+/// Whether a node's lease holds anywhere.
+fn may_serve(world: &World, node: u16) -> bool {
+    let leases = world.nodes[&base::NodeId(node)].pulse.leases();
+    leases.iter().any(|lease| world.now < lease.until)
+}
+
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -97,6 +103,23 @@ fn a_node_that_starts_again_is_taken_in_within_a_second() {
     world.assert_view(&[1, 2, 3]);
     world.assert_owned();
     assert!(world.overlaps.is_empty());
+}
+
+#[test]
+fn gates_open_in_a_new_view_only_when_the_forwarders_obey_its_owners() {
+    let mut world = World::new(settings(3, 2, 2, Policy::Available));
+    world.run(seconds(2));
+    world.part(&[1], &[2, 3]);
+    world.run(seconds(2));
+    world.node(1).stuck = true;
+    world.cut.clear();
+    world.run(seconds(2));
+    world.assert_view(&[1, 2, 3]);
+    assert!(!may_serve(&world, 1), "its forwarders may hold what others own by now");
+    world.node(1).stuck = false;
+    world.run(seconds(1));
+    assert!(may_serve(&world, 1));
+    world.assert_owned();
 }
 
 #[test]

@@ -1,62 +1,45 @@
 //! What happens next: events in the order of simulated time.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Events that have not happened yet. Events of the same time happen in the order in which they
 /// were put in, so that a world repeats exactly.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
-    heap: BinaryHeap<Entry<E>>,
+    /// When, as which one, and where in `events`: small, because a heap moves what it orders.
+    heap: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<E>>,
+    free: Vec<usize>,
     next: u64,
-}
-
-#[derive(Debug)]
-struct Entry<E> {
-    at: u64,
-    number: u64,
-    event: E,
 }
 
 impl<E> Queue<E> {
     /// An empty queue.
     pub fn new() -> Self {
-        Self { heap: BinaryHeap::with_capacity(1_024), next: 0 }
+        let heap = BinaryHeap::with_capacity(1_024);
+        Self { heap, events: Vec::new(), free: Vec::new(), next: 0 }
     }
 
     /// Puts an event in, `at` nanoseconds of the world's time.
     pub fn push(&mut self, at: u64, event: E) {
         self.next += 1;
-        self.heap.push(Entry { at, number: self.next, event });
+        let place = self.free.pop().unwrap_or(self.events.len());
+        match self.events.get_mut(place) {
+            Some(room) => *room = Some(event),
+            None => self.events.push(Some(event)),
+        }
+        self.heap.push(Reverse((at, self.next, place)));
     }
 
     /// Takes the next event out, unless it is later than `until`.
     pub fn pop(&mut self, until: u64) -> Option<(u64, E)> {
-        if self.heap.peek()?.at > until {
+        if self.heap.peek()?.0.0 > until {
             return None;
         }
-        self.heap.pop().map(|entry| (entry.at, entry.event))
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    /// The heap gives the greatest first, and we want the earliest.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        self.events[place].take().map(|event| (at, event))
     }
 }
 

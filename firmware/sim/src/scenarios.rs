@@ -48,6 +48,16 @@ fn all_links_of(node: usize, nodes: usize) -> Vec<(usize, usize)> {
         .collect()
 }
 
+/// Gates that opened in a merged view before the data plane knew its owners (213, 219, 321),
+/// or on what somebody outside of the view had claimed meanwhile (387, 507, 581).
+#[test]
+fn seeds_that_have_found_something_once_keep_every_promise() {
+    for seed in [213, 219, 321, 387, 507, 581] {
+        let outcome = crate::run::run(seed, &Options::default());
+        assert!(outcome.violation.is_none(), "seed {seed}: {:?}", outcome.violation);
+    }
+}
+
 #[test]
 fn a_cold_start_of_all_nodes_ends_in_one_view() {
     for nodes in [1, 2, 3, 5, 8] {

@@ -364,7 +364,7 @@ impl Cluster {
         self.events.push_back(Event::View { id, members: members.to_vec() });
         for group in 0..self.groups.len() {
             // What stopped in the view before may have been taken by those who are not in this one.
-            if self.careful && !self.open(self.own.id, group) {
+            if self.strangers() && !self.open(self.own.id, group) {
                 self.doubt(group);
             }
         }

@@ -130,8 +130,19 @@ pub struct Local {
     /// Who the table says owns it, and who had it before.
     pub owner: NodeId,
     pub previous: NodeId,
-    /// What the forwarders were told last.
+    /// What the forwarders were told last, and by which statement.
     pub told: Role,
+    pub told_by: u64,
+}
+
+/// What a token allows as soon as the forwarders obey what it says about owners: a gate that opens
+/// before may serve what has another owner by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The closings that were known when the token passed here.
+    pub closings: u64,
+    /// The last statement that the forwarders must obey first.
+    pub after: u64,
 }
 
 impl Local {
@@ -141,6 +152,7 @@ impl Local {
         owner: NOBODY,
         previous: NOBODY,
         told: Role::Other { owner: None },
+        told_by: 0,
     };
 
     fn role(&self, own: NodeId) -> Role {
@@ -164,11 +176,14 @@ impl Cluster {
             return;
         }
         for vip in self.groups[group].vips.clone() {
-            self.events.push_back(Event::Ownership(Ownership { vip, role, generation }));
+            self.stated += 1;
+            let number = self.stated;
+            self.events.push_back(Event::Ownership(Ownership { vip, role, generation, number }));
             if matches!(role, Role::Owner { .. }) {
                 self.events.push_back(Event::Announce(vip));
             }
         }
+        self.locals[group].told_by = self.stated;
     }
 
     /// Brings what we do into line with the table.
@@ -225,12 +240,35 @@ impl Cluster {
         bits
     }
 
-    /// The forwarders obey everything up to a generation.
-    pub(super) fn settle(&mut self, generation: OwnershipGeneration) {
+    /// The forwarders obey every statement up to one.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.obeyed = self.obeyed.max(number);
         for group in 0..self.groups.len() {
-            if self.locals[group].generation <= generation {
+            if self.locals[group].told_by <= number {
                 self.drive(group, Input::Settled);
             }
+        }
+        self.grant_permit();
+    }
+
+    /// A token has passed here and lets gates open. One that waits for the forwarders in this view
+    /// is not replaced: it would wait for ever where owners are named without end.
+    pub(super) fn permit(&mut self, fresh: bool) {
+        if fresh {
+            self.permitted = 0;
+            self.permit = None;
+        }
+        let closings = self.report.as_ref().map_or(0, |report| report.closings);
+        self.permit.get_or_insert(Permit { closings, after: self.stated });
+        self.grant_permit();
+    }
+
+    fn grant_permit(&mut self) {
+        if let Some(Permit { closings, after }) = self.permit
+            && after <= self.obeyed
+        {
+            self.permitted = closings;
+            self.permit = None;
         }
     }
 

@@ -24,7 +24,7 @@ use base::rng::Rng;
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
 use call::{Campaign, Consent, Promise};
-use claim::Local;
+use claim::{Local, Permit};
 use flap::Flap;
 use groups::Group;
 use ring::{Assembly, Possession};
@@ -64,6 +64,8 @@ pub struct Ownership {
     pub role: Role,
     /// How new the statement is.
     pub generation: OwnershipGeneration,
+    /// Which of this machine's statements it is: each is one more than the one before.
+    pub number: u64,
 }
 
 /// What an operator can ask of the cluster.
@@ -188,8 +190,13 @@ pub struct Cluster {
     possession: Possession,
     assembly: Option<Assembly>,
     seen: u64,
-    /// The closings of leases that were known when the last token passed here.
+    /// The closings of leases that were known when a token passed here, once the forwarders have
+    /// obeyed what that token and its view say about owners.
     permitted: u64,
+    permit: Option<Permit>,
+    /// Statements for the forwarders: given out, and obeyed.
+    stated: u64,
+    obeyed: u64,
     /// By network: how often the lease there has ended, as we have considered it.
     closings: BTreeMap<NetworkId, u32>,
     token_at: Instant,
@@ -261,6 +268,9 @@ impl Cluster {
             assembly: None,
             seen: 0,
             permitted: 0,
+            permit: None,
+            stated: 0,
+            obeyed: 0,
             closings: BTreeMap::new(),
             token_at: now,
             promise: Promise::NONE,
@@ -320,7 +330,7 @@ impl Cluster {
         };
         self.fence = self.clock;
         self.take(token);
-        self.permitted = u64::MAX;
+        (self.permitted, self.permit) = (u64::MAX, None);
     }
 
     /// Takes what the other machine sees. A newer report replaces an older one.
@@ -369,10 +379,10 @@ impl Cluster {
         self.turn();
     }
 
-    /// Every forwarder obeys all ownership that was given out, up to this generation.
-    pub fn handle_settled(&mut self, now: Instant, generation: OwnershipGeneration) {
+    /// Every forwarder obeys the statement with this [`Ownership::number`] and all before it.
+    pub fn handle_settled(&mut self, now: Instant, number: u64) {
         self.clock = self.clock.max(now);
-        self.settle(generation);
+        self.settle(number);
         if matches!(self.possession, Possession::Holding { .. }) {
             self.work();
             self.set_hold();

@@ -24,6 +24,9 @@ impl Cluster {
     }
 
     fn adopters(&self, owners: &[NodeId], members: NodeSet) -> Vec<(usize, NodeId)> {
+        if !owners.contains(&NOBODY) {
+            return Vec::new();
+        }
         let places = owners.iter().enumerate().map(|(group, &owner)| {
             let empty = self.groups[group].vips.is_empty();
             let able = if empty { NodeSet::EMPTY } else { self.able(group, members) };

@@ -138,7 +138,6 @@ impl Cluster {
     pub(super) fn take(&mut self, mut token: Token) {
         let now = self.clock;
         self.seen = token.seq;
-        self.permitted = self.report.as_ref().map_or(0, |report| report.closings);
         self.token_at = now;
         self.lease = Duration::from_micros(token.lease.into());
         self.patience = Duration::from_micros(token.patience.into());
@@ -153,6 +152,7 @@ impl Cluster {
             self.enter(token.view, &token.members);
         }
         self.reconcile();
+        self.permit(fresh);
         if fresh {
             self.announce_all();
         }

@@ -43,8 +43,8 @@ impl Cluster {
         }
     }
 
-    /// In a view of the minority a token proves nothing: what we could not serve for a moment,
-    /// others may have taken. It is claimed anew.
+    /// Where somebody outside of our view may serve, what we could not serve for a moment may have
+    /// been taken. It is claimed anew.
     fn doubt_closed(&mut self) {
         let gates = self.report.iter().flat_map(|report| &report.gates);
         let fell = |gate: &&crate::GateSight| {
@@ -54,11 +54,18 @@ impl Cluster {
         for (network, closings) in fell {
             self.closings.insert(network, closings);
             for group in 0..self.groups.len() {
-                if self.careful && self.groups[group].networks.contains(&network) {
+                if self.strangers() && self.groups[group].networks.contains(&network) {
                     self.doubt(group);
                 }
             }
         }
+    }
+
+    /// Whether somebody may serve who is not in our view. In a view of the minority a token proves
+    /// nothing; without a quorum, who was left out of a larger one may go on alone.
+    pub(super) fn strangers(&self) -> bool {
+        let left_out = self.members().len() < self.settings.nodes.len();
+        self.careful || left_out && self.settings.policy != Policy::Quorum
     }
 
     /// Somebody else may serve a group by now.
@@ -99,7 +106,8 @@ impl Cluster {
             let current = self.view.as_ref().map_or(&[][..], |view| &view.members);
             (wanted != current && !self.leaving, false)
         } else {
-            (self.misses_token(), self.deadlocked())
+            let missed = self.misses_token();
+            (missed, missed && self.deadlocked())
         };
         let members = if forced { self.connected_members() } else { wanted };
         if call && self.lawful(&members) {
@@ -177,11 +185,14 @@ impl Cluster {
     /// Calls that need everybody do not succeed: some hear members that others do not.
     fn deadlocked(&self) -> bool {
         let long = (self.away() + self.patience) * 3;
+        let waited = self.clock.since(self.token_at);
+        if waited <= long {
+            return false;
+        }
         let connected = self.component();
         let members = self.members();
         let whole = connected.len() * 2 > members.len();
         let half = connected.len() * 2 == members.len() && connected.first() == members.first();
-        let waited = self.clock.since(self.token_at);
         connected != members && waited > if whole || half { long } else { long * 2 }
     }
 

@@ -99,7 +99,7 @@ impl Pulse {
     }
 
     /// Takes a heartbeat that the kernel received at `received_at`. One that cannot be decoded
-    /// changes nothing.
+    /// changes nothing. What follows from it is found by [`Pulse::handle_drained`].
     pub fn handle_heartbeat(
         &mut self,
         received_at: Instant,
@@ -129,7 +129,6 @@ impl Pulse {
         }
         self.report_due |= news;
         self.yield_to(now, from);
-        self.review(now);
     }
 
     /// Every socket was empty at `now`, and everything from them has been handed in.

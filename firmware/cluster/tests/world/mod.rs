@@ -25,6 +25,9 @@ pub struct Node {
     pub conflicts: usize,
     /// Does not run.
     pub dead: bool,
+    /// Its forwarders do not come to obey: statements wait.
+    pub stuck: bool,
+    waiting: Vec<cluster::Ownership>,
     inbox: Vec<(Instant, Peer, NetworkId, Channel, Vec<u8>)>,
 }
 
@@ -83,6 +86,21 @@ pub fn settings(count: u16, networks: u16, vips: u16, policy: Policy) -> Setting
     }
 }
 
+impl Node {
+    /// The forwarders obey what they were told.
+    fn obey(&mut self, now: Instant) {
+        if self.stuck {
+            return;
+        }
+        for ownership in std::mem::take(&mut self.waiting) {
+            let known = self.roles.get(&ownership.vip).map(|(known, _)| *known);
+            assert!(known.is_none_or(|known| known <= ownership.generation), "generation");
+            self.roles.insert(ownership.vip, (ownership.generation, ownership.role));
+            self.cluster.handle_settled(now, ownership.number);
+        }
+    }
+}
+
 impl World {
     pub fn new(settings: Settings) -> Self {
         let mut world = Self {
@@ -122,6 +140,8 @@ impl World {
             announced: 0,
             conflicts: 0,
             dead: false,
+            stuck: false,
+            waiting: Vec::new(),
             inbox: Vec::new(),
         };
         self.nodes.insert(id, node);
@@ -254,6 +274,7 @@ impl World {
     fn step(&mut self, id: NodeId) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.dead) else { return };
+        node.obey(now);
         node.pulse.handle_progress(now);
         for (at, from, network, channel, body) in std::mem::take(&mut node.inbox) {
             match channel {
@@ -282,10 +303,8 @@ impl World {
             match event.clone() {
                 Event::Orders(orders) => node.pulse.handle_orders(now, orders),
                 Event::Ownership(ownership) => {
-                    let known = node.roles.get(&ownership.vip).map(|(known, _)| *known);
-                    assert!(known.is_none_or(|known| known <= ownership.generation), "generation");
-                    node.roles.insert(ownership.vip, (ownership.generation, ownership.role));
-                    node.cluster.handle_settled(now, ownership.generation);
+                    node.waiting.push(ownership);
+                    node.obey(now);
                 }
                 Event::Probe(vip) => {
                     node.cluster.handle_probe(now, vip, None);

@@ -24,7 +24,7 @@ pub enum Agreed {
     Orders(Orders),
     /// Who serves a virtual address from now on: for [`crate::Control::handle_owner`], and when
     /// every forwarder obeys it, to be told with [`Council::handle_settled`].
-    Owner(VipId, Owner, OwnershipGeneration),
+    Owner(VipId, Owner, u64),
     /// Say again where a virtual address of ours is.
     Announce(VipId),
     /// Ask on its network who has a virtual address, and tell with [`Council::handle_probe`].
@@ -132,9 +132,9 @@ impl Council {
         self.after();
     }
 
-    /// Every forwarder obeys everything up to this statement.
-    pub fn handle_settled(&mut self, now: Instant, generation: OwnershipGeneration) {
-        self.cluster.handle_settled(now, generation);
+    /// Every forwarder obeys everything up to the statement with this number.
+    pub fn handle_settled(&mut self, now: Instant, number: u64) {
+        self.cluster.handle_settled(now, number);
         self.after();
     }
 
@@ -237,7 +237,7 @@ impl Council {
 
     /// Whoever is named newest, is the owner.
     fn own(&mut self, ownership: &Ownership) {
-        let Ownership { vip, role, generation } = *ownership;
+        let Ownership { vip, role, generation, number } = *ownership;
         let Some(obeyed) = self.obeyed.get_mut(vip.index()).filter(|old| **old <= generation)
         else {
             return;
@@ -252,7 +252,7 @@ impl Council {
                 other @ (Owner::Us | Owner::Coming(_) | Owner::Nobody) => other,
             },
         };
-        self.agreed.push_back(Agreed::Owner(vip, owner, generation));
+        self.agreed.push_back(Agreed::Owner(vip, owner, number));
     }
 
     fn owner(&self, node: NodeId) -> Owner {

@@ -119,9 +119,9 @@ impl Front {
     fn obey(&mut self, now: Instant, agreed: Agreed) {
         match agreed {
             Agreed::Orders(orders) => self.beat.handle_orders(now, orders),
-            Agreed::Owner(vip, owner, generation) => {
+            Agreed::Owner(vip, owner, number) => {
                 self.owners[vip.index()] = owner;
-                self.council.handle_settled(now, generation);
+                self.council.handle_settled(now, number);
             }
             Agreed::Probe(vip) => self.council.handle_probe(now, vip, None),
             // The gateway is there and answers at once.

@@ -27,7 +27,7 @@ pub(crate) struct Life {
     pub report: Option<Report>,
     /// From control to the forwarding thread, and what was obeyed, back.
     pub tables: VecDeque<Ownership>,
-    pub settled: VecDeque<cluster::OwnershipGeneration>,
+    pub settled: VecDeque<u64>,
     /// Answers to probes of addresses, from the forwarding thread to control.
     pub probe_answers: VecDeque<(VipId, Mac)>,
     /// Answers of witnesses, from the forwarding thread to pulse.

@@ -22,7 +22,7 @@ impl World {
             {
                 continue;
             }
-            newest = newest.max(Some(ownership.generation));
+            newest = Some(ownership.number);
             self.apply(node, ownership);
             if self.is_planted(Plant::StaleTables) {
                 self.apply(node, Ownership { generation: OwnershipGeneration::NONE, ..ownership });
@@ -32,15 +32,15 @@ impl World {
             }
         }
         let Some(life) = &mut self.nodes[node].life else { return };
-        if let Some(generation) = newest {
-            life.settled.push_back(generation);
+        if let Some(number) = newest {
+            life.settled.push_back(number);
             self.wake_soon(node, Thread::Control);
         }
     }
 
     /// One VIP gets another role.
     fn apply(&mut self, node: usize, ownership: Ownership) {
-        let Ownership { vip, role, generation } = ownership;
+        let Ownership { vip, role, generation, .. } = ownership;
         let state = &mut self.nodes[node];
         let clock = state.machine.clock.read(self.now);
         let Some(life) = &mut state.life else { return };

@@ -163,8 +163,8 @@ impl World {
                 life.cluster.handle_message(now, from, network, channel, &body);
             }
         }
-        while let Some(generation) = life.settled.pop_front() {
-            life.cluster.handle_settled(now, generation);
+        while let Some(number) = life.settled.pop_front() {
+            life.cluster.handle_settled(now, number);
         }
         while let Some((vip, mac)) = life.probe_answers.pop_front() {
             life.cluster.handle_probe(now, vip, Some(mac));

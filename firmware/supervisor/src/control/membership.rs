@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use base::{Instant, NodeId, Offload, PortId};
 use cluster::seal::Secrets;
-use cluster::{Channel, Event as Note, Incarnation, OwnershipGeneration, Peer};
+use cluster::{Channel, Event as Note, Incarnation, Peer};
 use model::config::{Config, Node};
 use model::event::Event;
 use model::limits::CLUSTER_PORT;
@@ -44,7 +44,7 @@ pub struct Membership {
     sockets: BTreeMap<PortId, Sockets>,
     attached: BTreeMap<PortId, Attached>,
     /// Statements that not every forwarder obeys yet, with the tables that say so.
-    unsettled: VecDeque<(u32, OwnershipGeneration)>,
+    unsettled: VecDeque<(u32, u64)>,
     /// What the forwarders look at.
     gates: Arc<Gates>,
     secrets: Secrets,
@@ -169,13 +169,13 @@ impl Membership {
     /// Says which statements every forwarder obeys.
     fn settle(&mut self, now: Instant, workers: &[ControlEnds]) {
         let taken = |worker: &ControlEnds| worker.shared.taken.load(Ordering::Acquire);
-        while let Some((tables, generation)) = self.unsettled.front().copied() {
+        while let Some((tables, number)) = self.unsettled.front().copied() {
             let obeyed = |worker| taken(worker).wrapping_sub(tables) < u32::MAX / 2;
             if !workers.iter().all(obeyed) {
                 break;
             }
             self.unsettled.pop_front();
-            self.council.handle_settled(now, generation);
+            self.council.handle_settled(now, number);
         }
     }
 
@@ -258,10 +258,10 @@ impl ControlThread {
         while let Some(agreed) = member.council.poll_agreed() {
             match agreed {
                 Agreed::Orders(orders) => member.order(Order::Orders(orders)),
-                Agreed::Owner(vip, owner, generation) => {
+                Agreed::Owner(vip, owner, number) => {
                     self.control.handle_owner(now, vip, owner);
                     let tables = self.control.next_generation();
-                    member.unsettled.push_back((tables, generation));
+                    member.unsettled.push_back((tables, number));
                 }
                 Agreed::Announce(vip) => self.control.announce_vip(now, vip),
                 Agreed::Probe(vip) => {
