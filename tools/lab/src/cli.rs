@@ -1,5 +1,6 @@
 //! `cargo xtask lab …`: the verbs of the lab as people type them.
 
+use crate::default_config::Extent;
 use crate::faults::{self, Fault};
 use crate::lifecycle::{self, Plan};
 use crate::network::Wiring;
@@ -191,7 +192,9 @@ pub fn run(
 /// Brings a lab up and says what to try.
 fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
     let counts = Counts { nodes: up.nodes, servers: up.servers, clients: up.clients };
-    let mut design = Plan { config: up.config.clone(), counts, users: up.users }.design()?;
+    let extent = Extent { groups: 1, ..Extent::default() };
+    let mut design =
+        Plan { config: up.config.clone(), counts, users: up.users, extent }.design()?;
     design.wiring = match up.wiring {
         Kind::Bridge => Wiring::Bridge,
         Kind::Switch => Wiring::Switch { seed: up.seed, guests: false },

@@ -12,6 +12,11 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// The time since a moment.
+pub fn since(moment: Instant) -> Duration {
+    now().duration_since(moment)
+}
+
 /// Waits `duration`.
 #[expect(clippy::disallowed_methods, reason = "processes of others give no event to wait for")]
 pub fn pause(duration: Duration) {

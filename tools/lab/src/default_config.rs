@@ -3,6 +3,75 @@
 
 use std::fmt::Write;
 
+/// What else a document may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How fast failures are detected.
+    pub profile: Option<String>,
+    /// What a node does that does not hear the others.
+    pub policy: Option<String>,
+    /// Groups of outside VIPs, each of both families and with services: `www`, `www2`, `www3` …
+    pub groups: usize,
+    /// Outside VIPs without services, which move together: `crowd1` …
+    pub crowd: usize,
+}
+
+/// The cluster document for that many nodes and servers, with more in it.
+pub fn extended(nodes: usize, servers: usize, extent: &Extent) -> String {
+    let mut head = String::from("[cluster]\nname = \"lab\"\n");
+    for (key, value) in [("profile", &extent.profile), ("policy", &extent.policy)] {
+        if let Some(value) = value {
+            // Writing to a string cannot fail.
+            let _ = writeln!(head, "{key} = \"{value}\"");
+        }
+    }
+    let mut text = cluster(nodes, servers).replace("[cluster]\nname = \"lab\"\n", &head);
+    if nodes > 1 {
+        // Where nodes fail, a machine that stalls for a moment is not to be taken for a server
+        // that does.
+        text = text.replace("interval = \"200ms\"\n", "interval = \"1s\"\nfall = 3\n");
+    }
+    for number in 2..=extent.groups {
+        text += &group(number);
+    }
+    if extent.crowd > 0 {
+        let outside = "prefixes = [\"192.0.2.0/24\"";
+        text = text.replace(outside, &format!("{outside}, \"198.18.0.0/16\""));
+    }
+    for number in 1..=extent.crowd {
+        let (high, low) = (number / 250, number % 250 + 1);
+        let _ = write!(
+            text,
+            "[vip.crowd{number}]\nnetwork = \"outside\"\naddress = \"198.18.{high}.{low}\"\n\
+             group = \"crowd\"\n"
+        );
+    }
+    text
+}
+
+/// One more group of VIPs with services.
+fn group(number: usize) -> String {
+    let last = 80 + number;
+    let (v4, v6) = (format!("192.0.2.{last}"), format!("2001:db8:1::{last}"));
+    let mut text = String::new();
+    for (family, address) in [("", v4), ("6", v6)] {
+        let _ = write!(
+            text,
+            "[vip.www{family}-{number}]\nnetwork = \"outside\"\naddress = \"{address}\"\n\
+             group = \"www-{number}\"\n"
+        );
+        for (service, protocol, port) in [("web", "tcp", 80), ("echo", "udp", 7)] {
+            let _ = write!(
+                text,
+                "[service.{service}{family}-{number}]\nvip = \"www{family}-{number}\"\n\
+                 protocol = \"{protocol}\"\nports = \"{port}\"\nmode = \"nat\"\n\
+                 pool = \"{service}{family}\"\n"
+            );
+        }
+    }
+    text
+}
+
 /// The cluster document for that many nodes and servers.
 pub fn cluster(nodes: usize, servers: usize) -> String {
     let mut text = String::from(NETWORKS_VIPS_AND_SERVICES);
@@ -133,6 +202,18 @@ mod tests {
             .replace(&ANN.replace("HASH", HASH), "")
             .replace("management = true\n", "");
         assert_eq!(text, cluster(1, 3));
+    }
+
+    #[test]
+    fn the_extended_document_is_legal_and_has_what_was_asked_for() {
+        let profile = Some("fast".to_owned());
+        let extent = Extent { profile, policy: None, groups: 3, crowd: 500 };
+        let text = extended(3, 3, &extent);
+        let config = Config::parse(&text).unwrap_or_else(|it| panic!("{it:?}\n{text}"));
+        assert_eq!(config.vips.len(), 4 + 2 * 2 + 500);
+        assert_eq!(config.services.len(), 4 + 2 * 4);
+        let plain = Extent { groups: 1, ..Extent::default() };
+        assert_eq!(extended(1, 3, &plain), cluster(1, 3));
     }
 
     #[test]

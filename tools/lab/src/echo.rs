@@ -1,10 +1,13 @@
 //! The UDP echo of a server host: every datagram comes back with the server's name in front, so
 //! that a client sees who answered; and the client that asks it.
 
+use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+/// Octets that may wait at a socket.
+const ROOM: usize = 16 << 20;
 /// The largest datagram there is.
 const LARGEST: usize = 65_535;
 
@@ -18,6 +21,7 @@ pub fn run(name: &str, ports: &[u16]) -> io::Result<()> {
         // An IPv6 socket on the unspecified address takes both families (ipv6(7), IPV6_V6ONLY).
         let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, *port))
             .map_err(|error| io::Error::new(error.kind(), format!("port {port}: {error}")))?;
+        make_room(&socket);
         let name = name.to_owned();
         threads.push(std::thread::spawn(move || serve(&name, &socket)));
     }
@@ -26,6 +30,12 @@ pub fn run(name: &str, ports: &[u16]) -> io::Result<()> {
         let _ = thread.join();
     }
     Ok(())
+}
+
+/// Gives a socket room for what comes while the machine does not let us run; without the right to
+/// have so much it keeps what it has.
+pub fn make_room(socket: &UdpSocket) {
+    let _ = setsockopt(socket, sockopt::RcvBufForce, &ROOM);
 }
 
 /// Answers on one socket.

@@ -3,6 +3,9 @@
 //! A link is named by its two ends: two hosts, or a host and a network, which stands for whoever is
 //! there. A fault of a link concerns both of its directions, unless it says `--oneway`.
 
+pub mod cables;
+mod hang;
+
 use crate::network::{self, GATEWAY};
 use crate::place::Place;
 use crate::switch::control::{self, Answer, Change, End, Link, Order};
@@ -13,6 +16,9 @@ use clap::{Args, Parser, Subcommand};
 use nix::sys::signal::Signal;
 use std::fmt::Write;
 use std::time::Duration;
+
+/// How long an orderly end may take. Generous: machines are shared.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A fault, or its end.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -69,6 +75,40 @@ pub enum Fault {
         /// For how long
         #[arg(value_parser = duration)]
         time: Duration,
+    },
+    /// Stop one thread of a host's program for a while, as a deadlock would: `hang node1 control 2s`
+    Hang {
+        /// `node1`
+        host: String,
+        /// As the kernel calls it: `control`, `pulse`, `forward-0`
+        thread: String,
+        /// For how long
+        #[arg(value_parser = duration)]
+        time: Duration,
+    },
+    /// Pull a cable, so that both ends lose carrier: `unplug node1 outside`
+    Unplug {
+        /// `node1`
+        host: String,
+        /// `outside`
+        network: String,
+    },
+    /// Put a cable back: `plug node1 outside`
+    Plug {
+        /// `node1`
+        host: String,
+        /// `outside`
+        network: String,
+    },
+    /// Ask what runs on a host to end in order, and wait for that: `stop node1`
+    Stop {
+        /// `node1`, `server1`
+        host: String,
+    },
+    /// Kill every process of a host and pull all of its cables, as the loss of power does: `off node1`
+    Off {
+        /// `node1`
+        host: String,
     },
     /// Kill every process of a host, as a crash would: `kill node1`
     Kill {
@@ -166,6 +206,24 @@ pub fn apply(place: &Place, fault: &Fault) -> Result<String, LabError> {
         Fault::Duplicate { ends, share } => change(ends, Change::Duplicate(*share)),
         Fault::Reorder { ends, share } => change(ends, Change::Reorder(*share)),
         Fault::Pause { host, time } => pause(place, &topology, host, *time),
+        Fault::Hang { host, thread, time } => {
+            let namespace = place.host(&topology.host(host)?.name);
+            hang::hang(&namespace, thread, *time).map(|()| String::new())
+        }
+        Fault::Unplug { host, network } => {
+            cables::set(place, topology.host(host)?, Some(network), false)
+        }
+        Fault::Plug { host, network } => {
+            cables::set(place, topology.host(host)?, Some(network), true)
+        }
+        Fault::Stop { host } => stop(place, &topology, host),
+        Fault::Off { host } => {
+            let found = topology.host(host)?;
+            // In this order: it must not see its cables go and tell the others.
+            let count = network::signal_processes(&[place.host(&found.name)], Signal::SIGKILL)?;
+            cables::set(place, found, None, false)?;
+            some_processes(host, count)
+        }
         Fault::Kill { host } => {
             let namespace = place.host(&topology.host(host)?.name);
             let count = network::signal_processes(&[namespace], Signal::SIGKILL)?;
@@ -246,6 +304,21 @@ fn pause(
     clock::pause(time);
     network::signal_processes(&namespace, Signal::SIGCONT)?;
     some_processes(host, count)
+}
+
+/// Asks the processes of a host to end and waits until they have.
+fn stop(place: &Place, topology: &Topology, host: &str) -> Result<String, LabError> {
+    let namespace = [place.host(&topology.host(host)?.name)];
+    let count = network::signal_processes(&namespace, Signal::SIGTERM)?;
+    let begin = clock::now();
+    clock::wait_for(
+        &format!("the orderly end of {host}"),
+        STOP_LIMIT,
+        || Ok((network::signal_processes(&namespace, None)? == 0).then_some(())),
+        || "it still runs".into(),
+    )?;
+    let took = clock::now().duration_since(begin).as_secs_f64();
+    some_processes(host, count).map(|_| format!("ended after {took:.1} s\n"))
 }
 
 /// An error where there was nobody to do something to.
@@ -338,6 +411,15 @@ mod tests {
             ),
             ("pause node1 1.5s", Fault::Pause { host: "node1".into(), time: milliseconds(1500) }),
             ("heal", Fault::Heal { first: None, second: None }),
+            (
+                "hang node2 control 2s",
+                Fault::Hang {
+                    host: "node2".into(),
+                    thread: "control".into(),
+                    time: milliseconds(2000),
+                },
+            ),
+            ("off node1", Fault::Off { host: "node1".into() }),
         ];
         for (line, expected) in cases {
             assert_eq!(parse(line), Ok(expected), "{line}");

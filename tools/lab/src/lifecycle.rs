@@ -1,10 +1,12 @@
 //! Bringing a lab up and down. Both first remove whatever an earlier lab left, crashed or not.
 
+use crate::default_config::{self, Extent};
+use crate::faults::cables;
 use crate::network::{self, Wiring};
 use crate::place::{Lock, Place};
 use crate::process::{self, Process};
 use crate::topology::{Counts, Host, Role, Topology};
-use crate::{LabError, clock, default_config, servers, switches};
+use crate::{LabError, clock, servers, switches};
 use model::config::Config;
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,8 @@ pub struct Plan {
     pub counts: Counts,
     /// The default document has a user and a page.
     pub users: bool,
+    /// What else the default document has, where it has no user.
+    pub extent: Extent,
 }
 
 /// A plan that was read and wired.
@@ -43,6 +47,23 @@ pub struct Design {
     pub topology: Topology,
     /// What joins the hosts of a segment.
     pub wiring: Wiring,
+    /// How many nodes run at first, the others later; by default all.
+    pub running: Option<usize>,
+}
+
+impl Design {
+    /// The nodes that run at first.
+    pub fn first_nodes(&self) -> impl Iterator<Item = (&Host, &String)> {
+        self.nodes().take(self.running.unwrap_or(usize::MAX))
+    }
+
+    /// Every node with its name in the configuration.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Host, &String)> {
+        self.topology.hosts.iter().filter_map(|host| match &host.role {
+            Role::Node(name) => Some((host, name)),
+            Role::Server { .. } | Role::Client => None,
+        })
+    }
 }
 
 /// What the other verbs need to know of a lab that is up.
@@ -71,7 +92,7 @@ impl Plan {
                 let text = if self.users {
                     default_config::with_users(nodes, servers)
                 } else {
-                    default_config::cluster(nodes, servers)
+                    default_config::extended(nodes, servers, &self.extent)
                 };
                 ("the default configuration".into(), text)
             }
@@ -81,7 +102,7 @@ impl Plan {
             problems: problems.iter().map(ToString::to_string).collect(),
         })?;
         let topology = Topology::new(&config, self.counts)?;
-        Ok(Design { cluster, config, topology, wiring: Wiring::default() })
+        Ok(Design { cluster, config, topology, wiring: Wiring::default(), running: None })
     }
 }
 
@@ -115,20 +136,16 @@ pub fn prepare(place: &Place, design: &Design) -> Result<Lock, LabError> {
 /// [`LabError`]; whatever was built is removed again, logs stay.
 pub fn up(place: &Place, design: &Design, supervisor: &Path) -> Result<(), LabError> {
     let _lock = prepare(place, design)?;
-    let nodes = || {
-        design.topology.hosts.iter().filter_map(|host| match &host.role {
-            Role::Node(name) => Some((host, name)),
-            Role::Server { .. } | Role::Client => None,
-        })
-    };
     let started = (|| {
         write_state(place, design, Some(supervisor))?;
         let secret = secret()?;
-        for (host, name) in nodes() {
+        for (host, name) in design.nodes() {
             write_documents(place, host, (name, &secret), &design.cluster)?;
+        }
+        for (host, _) in design.first_nodes() {
             start_node(place, host, supervisor)?;
         }
-        nodes().try_for_each(|(host, _)| wait_for_serving(place, &host.name))
+        design.first_nodes().try_for_each(|(host, _)| wait_for_serving(place, &host.name))
     })();
     undo_on_error(place, started)
 }
@@ -209,16 +226,28 @@ pub fn start_again(place: &Place, host: &Host) -> Result<(), LabError> {
             servers::start_missing(place, host)?;
             wait_for_listeners(place, host)
         }
-        Role::Node(_) if Process::find(place, &host.name).is_some() => Ok(()),
-        Role::Node(_) => {
-            let Some(supervisor) = state(place)?.supervisor else {
-                let name = &host.name;
-                return Err(LabError::NoSupervisor(format!("{name} is no namespace of this lab")));
-            };
-            start_node(place, host, &supervisor)?;
-            wait_for_serving(place, &host.name)
+        Role::Node(_) => start_nodes_again(place, &[host]),
+    }
+}
+
+/// Starts nodes that do not run, all at once and with the documents they have, and waits until
+/// each serves. Cables that were pulled are put back.
+///
+/// # Errors
+/// As [`start_again`].
+pub fn start_nodes_again(place: &Place, hosts: &[&Host]) -> Result<(), LabError> {
+    let supervisor = state(place)?.supervisor;
+    for host in hosts {
+        let Some(supervisor) = &supervisor else {
+            let name = &host.name;
+            return Err(LabError::NoSupervisor(format!("{name} is no namespace of this lab")));
+        };
+        cables::set(place, host, None, true)?;
+        if Process::find(place, &host.name).is_none() {
+            start_node(place, host, supervisor)?;
         }
     }
+    hosts.iter().try_for_each(|host| wait_for_serving(place, &host.name))
 }
 
 /// Starts the supervisor of a node.
@@ -238,7 +267,10 @@ pub fn node_document(name: &str, secret: Option<&str>) -> String {
 }
 
 /// What the nodes of one lab know and nobody else does.
-fn secret() -> Result<String, LabError> {
+///
+/// # Errors
+/// [`LabError::File`].
+pub fn secret() -> Result<String, LabError> {
     let path = Path::new("/dev/urandom");
     let mut octets = [0; 24];
     std::fs::File::open(path)
@@ -397,7 +429,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("bad.toml");
         std::fs::write(&path, "[cluster]\nnmae = \"x\"\n").expect("written");
-        let plan = Plan { config: Some(path.clone()), counts: Counts::default(), users: false };
+        let plan = Plan { config: Some(path.clone()), ..Plan::default() };
         let said = plan.design().expect_err("it is not legal").to_string();
         assert!(said.contains("bad.toml is not legal"), "{said}");
         assert!(said.contains("2:1"), "{said}");

@@ -301,17 +301,29 @@ fn signal_all(namespaces: &[String], signal: Signal) -> Result<(), LabError> {
     signal_processes(namespaces, Signal::SIGCONT).map(drop)
 }
 
-/// Sends a signal to every process of some namespaces and gives how many there are.
+/// Sends a signal, or nothing, to every process of some namespaces and gives how many there are.
 ///
 /// # Errors
 /// [`LabError::Command`].
-pub fn signal_processes(namespaces: &[String], signal: Signal) -> Result<usize, LabError> {
+pub fn signal_processes(
+    namespaces: &[String],
+    signal: impl Into<Option<Signal>>,
+) -> Result<usize, LabError> {
+    let signal = signal.into();
     let found = processes(namespaces)?;
     for pid in &found {
         // It may have ended meanwhile.
         let _ = kill(Pid::from_raw(*pid), signal);
     }
     Ok(found.len())
+}
+
+/// The processes inside a namespace.
+///
+/// # Errors
+/// [`LabError::Command`].
+pub fn processes_in(namespace: &str) -> Result<Vec<i32>, LabError> {
+    processes(&[namespace.to_owned()])
 }
 
 /// The processes inside some namespaces.

@@ -4,9 +4,12 @@
 //! The same file is played with the nodes in namespaces and with the nodes booted from their image;
 //! [`Nodes`] is all that differs.
 
+mod cluster;
 mod connections;
+mod download;
 pub mod file;
 mod namespaces;
+mod storm;
 
 pub use namespaces::Namespaces;
 
@@ -16,8 +19,10 @@ use crate::place::Place;
 use crate::scenario::{Stage, log_lines};
 use crate::topology::{Host, Role};
 use crate::traffic::{self, Spread, Watch};
-use crate::{LabError, clock};
+use crate::{LabError, clock, probe};
+use cluster::Scene;
 use connections::Connections;
+use download::Download;
 use file::{Check, Script, Step};
 use model::config::ServiceProtocol;
 use std::collections::BTreeMap;
@@ -31,11 +36,15 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// The nodes of a lab, whatever they run on.
 pub trait Nodes {
-    /// Starts a node that does not run, and waits until it serves.
+    /// Starts nodes that do not run, all at once, and waits until they serve.
     ///
     /// # Errors
     /// A sentence.
-    fn start(&mut self, node: &Host) -> Result<(), String>;
+    fn start(&mut self, nodes: &[&Host]) -> Result<(), String>;
+
+    /// Makes something go wrong with a node in the way that is theirs alone; nothing where it is
+    /// done as with every host. What it gives is to be shown, or went wrong.
+    fn own_way(&mut self, fault: &Fault) -> Option<Result<String, String>>;
 
     /// All that a node has logged since it was started.
     fn log(&mut self, node: &str) -> String;
@@ -59,6 +68,7 @@ pub struct Play<'a> {
     read: BTreeMap<String, usize>,
     watch: Option<Watch>,
     connections: Option<Connections>,
+    scene: Scene,
 }
 
 /// How a step went: what was seen, or what went wrong.
@@ -67,7 +77,11 @@ type Outcome = Result<String, String>;
 impl<'a> Play<'a> {
     /// A play on a lab that is up.
     pub fn new(place: &'a Place, design: &'a Design, nodes: &'a mut dyn Nodes) -> Play<'a> {
-        Play { place, design, nodes, read: BTreeMap::new(), watch: None, connections: None }
+        let all = design.nodes().map(|(host, _)| host.name.clone());
+        let first: Vec<&String> = design.first_nodes().map(|(host, _)| &host.name).collect();
+        let down = all.filter(|name| !first.contains(&name)).collect();
+        let scene = Scene { down, ..Scene::default() };
+        Play { place, design, nodes, read: BTreeMap::new(), watch: None, connections: None, scene }
     }
 
     /// Plays every step, up to the first that fails, and hands out a line for each.
@@ -99,6 +113,31 @@ impl<'a> Play<'a> {
             Step::Log(log) => self.wait_for_log(log),
             Step::Silent(silent) => self.silent(silent),
             Step::Console(console) => self.console(console),
+            Step::Probe(start) => self.start_probe(start),
+            Step::Probed(probed) => self.end_probe(probed),
+            Step::Download(download) => self.download(download),
+            Step::Downloaded(within) => {
+                let download = self.scene.download.take();
+                download.ok_or("a step `download` must come before")?.end(within.0)
+            }
+            Step::Pick(pick) => self.pick(pick),
+            Step::Owned(owned) => self.owned(owned),
+            Step::Members(members) => self.members(members),
+            Step::Mark(_) => self.mark(),
+            Step::Since(since) => self.since(since),
+            Step::Start(names) => self.start_nodes(names),
+            Step::Repeat(repeat) => self.repeat(repeat.times, &repeat.step),
+            Step::Storm(storm) => self.storm(storm),
+            Step::Flood(flood) => {
+                let service = probe::service(self.design, &flood.vip)?;
+                let from = self.namespace(&flood.from)?;
+                let sent = storm::flood(&from, service, flood.time.0)?;
+                Ok(format!("{:.0} datagrams a second", sent as f64 / flood.time.0.as_secs_f64()))
+            }
+            Step::Busy(busy) => {
+                storm::busy(busy.threads, busy.time.0);
+                Ok(String::new())
+            }
             Step::Wait(time) => {
                 clock::pause(time.0);
                 Ok(String::new())
@@ -177,28 +216,41 @@ impl<'a> Play<'a> {
     fn connect(&mut self, count: usize) -> Outcome {
         let service = self.service(None)?;
         let opened = Connections::open(&self.namespace("client1")?, service, count)?;
-        let spread = opened.spread();
+        let spread = opened.spread().to_owned();
         self.connections = Some(opened);
         Ok(spread)
     }
 
+    fn download(&mut self, download: &file::DownloadStart) -> Outcome {
+        let service = self.service(download.service.as_deref())?;
+        let from = self.namespace(&download.from)?;
+        let lab = (self.place, &self.design.topology);
+        let started = Download::start(lab, (&from, service), download.mebibytes, download.rate)?;
+        self.scene.download = Some(started);
+        Ok(String::new())
+    }
+
     fn connected(&mut self, wanted: usize) -> Outcome {
         let connections = self.connections.as_mut().ok_or("a step `connect` must come before")?;
-        let alive = connections.ask();
-        let seen = format!("{alive} of {} connections answer", connections.len());
+        let (alive, broken) = connections.ask();
+        let colon = if broken.is_empty() { "" } else { ": " };
+        let seen = format!("{alive} of {} connections answer{colon}{broken}", connections.len());
         if alive >= wanted { Ok(seen) } else { Err(seen) }
     }
 
     fn fault(&mut self, line: &str) -> Outcome {
-        let fault = faults::parse(line)?;
+        let fault = faults::parse(&self.with_names(line))?;
         if let Fault::Start { host } = &fault {
             let host = self.design.topology.host(host).map_err(|error| error.to_string())?;
             if matches!(host.role, Role::Node(_)) {
-                self.read.remove(&host.name);
-                return self.nodes.start(host).map(|()| String::new());
+                return self.start_nodes(std::slice::from_ref(&host.name));
             }
         }
-        let shown = faults::apply(self.place, &fault).map_err(|error| error.to_string())?;
+        self.note(&fault);
+        let shown = match self.nodes.own_way(&fault) {
+            Some(done) => done?,
+            None => faults::apply(self.place, &fault).map_err(|error| error.to_string())?,
+        };
         Ok(shown.trim_end().replace('\n', "; "))
     }
 
@@ -284,7 +336,7 @@ impl<'a> Play<'a> {
     }
 
     fn node(&self, name: Option<&str>) -> Result<String, String> {
-        let name = name.map_or_else(|| self.first_node(), str::to_owned);
+        let name = name.map_or_else(|| self.first_node(), |name| self.named(name));
         let host = self.design.topology.host(&name).map_err(|error| error.to_string())?;
         Ok(host.name.clone())
     }

@@ -84,6 +84,11 @@ fn start_echo(place: &Place, host: &Host) -> Result<(), LabError> {
     Process::start(place, &name, &place.host(&host.name), place.program(), &arguments).map(drop)
 }
 
+/// Where the files are that the web server of a host gives away.
+pub fn files(place: &Place, host: &str) -> PathBuf {
+    place.host_folder(host).join("files")
+}
+
 /// Makes the folder of a host and its files, which are holes and take no room.
 fn prepare(place: &Place, host: &str) -> Result<PathBuf, LabError> {
     let folder = place.host_folder(host);

@@ -3,12 +3,14 @@
 
 use crate::artifacts;
 use image::Artifacts;
-use lab::lifecycle::{Design, node_document};
+use lab::faults::Fault;
+use lab::lifecycle::{self, Design, node_document};
 use lab::play::Nodes;
+use lab::probe::stations;
 use lab::scenario::log_lines;
 use lab::topology::{Host, Role};
 use lab::{Place, network, switches};
-use qemu_tests::{Accelerator, Guest, Limit, Machine, Port, Turn, Wire};
+use qemu_tests::{Accelerator, End, Guest, Limit, Machine, Port, Turn, Wire};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +60,7 @@ pub fn switch_on(
     let turn = take_turn(target)?;
     let taps = network::add_taps(place, node).map_err(|error| error.to_string())?;
     let wires = taps.into_iter().map(Wire::Tap).collect();
-    let machine = machine(place, design, node, artifacts, wires, &turn)?;
+    let machine = machine((place, design, None), node, artifacts, wires, &turn)?;
     let guest = machine.start(&turn).map_err(|error| error.to_string())?;
     Ok(Appliance { guest, _turn: turn })
 }
@@ -70,21 +72,18 @@ fn take_turn(target: &Path) -> Result<Turn, String> {
 
 /// The machine that is a node of a lab, with its documents and wires.
 fn machine(
-    place: &Place,
-    design: &Design,
+    (place, design, secret): (&Place, &Design, Option<&str>),
     node: &Host,
     artifacts: &Artifacts,
     wires: Vec<Wire>,
     turn: &Turn,
 ) -> Result<Machine, String> {
-    let initrd = with_config(place, node, &design.cluster, &artifacts.initramfs)?;
+    let initrd = with_config((place, design, secret), node, &artifacts.initramfs)?;
     let mut machine = Machine::new(&artifacts.kernel, initrd, &artifacts.command_line);
     // Without ports it boots far enough to tell whether this host's KVM can be trusted.
     machine.accelerator = Accelerator::best(&machine, BOOT, turn);
-    let nodes = design.topology.hosts.iter().position(|host| host.name == node.name);
-    let number = nodes.unwrap_or_default();
     let port = |(index, wire): (usize, Wire)| Port {
-        mac: format!("52:54:00:70:{number:02x}:{:02x}", index + 1),
+        mac: stations::of_guest(&design.topology, &node.name, index),
         wire,
     };
     machine.ports = wires.into_iter().enumerate().map(port).collect();
@@ -98,6 +97,7 @@ pub struct Appliances<'a> {
     design: &'a Design,
     artifacts: &'a Artifacts,
     guests: BTreeMap<String, Guest>,
+    secret: String,
     turn: Turn,
 }
 
@@ -113,24 +113,98 @@ impl<'a> Appliances<'a> {
         artifacts: &'a Artifacts,
     ) -> Result<Appliances<'a>, String> {
         let turn = take_turn(target)?;
-        Ok(Appliances { place, design, artifacts, guests: BTreeMap::new(), turn })
+        let secret = lifecycle::secret().map_err(|error| error.to_string())?;
+        Ok(Appliances { place, design, artifacts, guests: BTreeMap::new(), secret, turn })
     }
 }
 
-impl Nodes for Appliances<'_> {
-    fn start(&mut self, node: &Host) -> Result<(), String> {
+impl Appliances<'_> {
+    /// Switches a machine on; what ran before is switched off first.
+    fn switch_on(&mut self, node: &Host) -> Result<(), String> {
         let wire = |index| {
             let (remote, local) = switches::guest_sockets(self.place, node, index);
             Wire::Datagrams { local, remote }
         };
         let wires = (0..node.interfaces.len()).map(wire).collect();
-        let machine = machine(self.place, self.design, node, self.artifacts, wires, &self.turn)?;
-        // What ran before is switched off first.
+        let lab = (self.place, self.design, Some(self.secret.as_str()));
+        let machine = machine(lab, node, self.artifacts, wires, &self.turn)?;
         self.guests.remove(&node.name);
-        let mut guest = machine.start(&self.turn).map_err(|error| error.to_string())?;
-        guest.expect(SERVING, Limit::BOOT).map_err(|silence| silence.to_string())?;
+        let guest = machine.start(&self.turn).map_err(|error| error.to_string())?;
         self.guests.insert(node.name.clone(), guest);
         Ok(())
+    }
+
+    /// The machine that is a node.
+    ///
+    /// # Errors
+    /// A sentence where it is switched off.
+    pub fn guest(&mut self, node: &str) -> Result<&mut Guest, String> {
+        self.guests.get_mut(node).ok_or_else(|| format!("{node} is switched off"))
+    }
+
+    /// Pulls or plugs the cable of a machine to a network.
+    fn set_link(&mut self, node: &str, network: &str, up: bool) -> Result<String, String> {
+        let host = self.design.topology.host(node).map_err(|error| error.to_string())?;
+        let port = host.interfaces.iter().position(|one| one.segment == network);
+        let port = port.ok_or_else(|| format!("{node} is not on {network}"))?;
+        let set = self.guest(node)?.set_link(port, up);
+        set.map(|()| String::new()).map_err(|error| error.to_string())
+    }
+
+    /// Presses the power button and waits until the machine is off.
+    fn stop(&mut self, node: &str) -> Result<String, String> {
+        let guest = self.guest(node)?;
+        guest.press_power_button().map_err(|error| error.to_string())?;
+        let end = guest.wait_for_end(Limit::BOOT).map_err(|error| error.to_string())?;
+        self.guests.remove(node);
+        match end {
+            End::PowerOff => Ok(String::new()),
+            End::Restart | End::Watchdog | End::Other(_) => Err(format!("{node} ended: {end:?}")),
+        }
+    }
+
+    /// Switches a machine off by its mains.
+    fn cut_power(&mut self, node: &str) -> Result<String, String> {
+        let guest = self.guests.remove(node);
+        guest.map(|_| String::new()).ok_or_else(|| format!("{node} is switched off"))
+    }
+}
+
+impl Nodes for Appliances<'_> {
+    fn start(&mut self, nodes: &[&Host]) -> Result<(), String> {
+        nodes.iter().try_for_each(|node| self.switch_on(node))?;
+        for node in nodes {
+            let served = self.guest(&node.name)?.expect(SERVING, Limit::BOOT);
+            served.map_err(|silence| silence.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn own_way(&mut self, fault: &Fault) -> Option<Result<String, String>> {
+        match fault {
+            Fault::Unplug { host, network } => Some(self.set_link(host, network, false)),
+            Fault::Plug { host, network } => Some(self.set_link(host, network, true)),
+            Fault::Stop { host } if self.guests.contains_key(host) => Some(self.stop(host)),
+            Fault::Kill { host } | Fault::Off { host } if self.guests.contains_key(host) => {
+                Some(self.cut_power(host))
+            }
+            Fault::Hang { .. } => {
+                Some(Err("the threads of an emulated machine cannot be stopped by name".into()))
+            }
+            Fault::Stop { .. }
+            | Fault::Kill { .. }
+            | Fault::Off { .. }
+            | Fault::Cut(_)
+            | Fault::Oneway { .. }
+            | Fault::Loss { .. }
+            | Fault::Delay { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::Pause { .. }
+            | Fault::Start { .. }
+            | Fault::Heal { .. }
+            | Fault::List => None,
+        }
     }
 
     fn log(&mut self, node: &str) -> String {
@@ -162,18 +236,17 @@ impl Appliance {
 
 /// The image's root file system with the documents of a node appended.
 fn with_config(
-    place: &Place,
+    (place, design, secret): (&Place, &Design, Option<&str>),
     node: &Host,
-    cluster: &str,
     initramfs: &Path,
 ) -> Result<PathBuf, String> {
     let name = match &node.role {
         Role::Node(name) => name.clone(),
         Role::Server { .. } | Role::Client => node.name.clone(),
     };
-    let document = node_document(&name, None);
-    let files =
-        [("/config/cluster.toml", cluster.as_bytes()), ("/config/node.toml", document.as_bytes())];
+    let document = node_document(&name, secret);
+    let cluster = design.cluster.as_bytes();
+    let files = [("/config/cluster.toml", cluster), ("/config/node.toml", document.as_bytes())];
     let path = place.folder.join(format!("initrd-{}", node.name));
     let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let image = std::fs::read(initramfs).map_err(|error| failed(initramfs, error))?;

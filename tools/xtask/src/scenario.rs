@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use lab::lifecycle::{self, Design};
 use lab::play::file::Script;
 use lab::play::{Namespaces, Nodes, Play};
-use lab::topology::Role;
+use lab::topology::Host;
 use lab::{Place, clock};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,11 +76,8 @@ pub fn run(root: &Path, run: &Run) -> Result<ExitCode, String> {
                 let lock = lifecycle::prepare(&place, &design);
                 drop(lock.map_err(|error| error.to_string())?);
                 let mut nodes = Appliances::new(&target, &place, &design, &built)?;
-                for host in &design.topology.hosts {
-                    if matches!(host.role, Role::Node(_)) {
-                        nodes.start(host)?;
-                    }
-                }
+                let first: Vec<&Host> = design.first_nodes().map(|(host, _)| host).collect();
+                nodes.start(&first)?;
                 Ok(nodes)
             };
             on_stage(&place, &design, &script, build)?;

@@ -1,11 +1,13 @@
 //! What stands in a scenario file. `docs/lab.md` shows it to people.
 
 use crate::LabError;
+use crate::default_config::Extent;
 use crate::faults;
 use crate::lifecycle::{Design, Plan};
 use crate::network::Wiring;
 use crate::topology::Counts;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,13 +37,34 @@ pub struct Lab {
     servers: Option<usize>,
     /// How many clients.
     clients: Option<usize>,
+    /// How many of the nodes run at first; the others are started by steps.
+    running: Option<usize>,
+    /// In the document that is made: what stands in `[cluster]` beside the name.
+    profile: Option<String>,
+    /// The same: what a node does that does not hear the others.
+    policy: Option<String>,
+    /// The same: how many groups of outside VIPs, with services each.
+    groups: Option<usize>,
+    /// The same: how many more outside VIPs, without services, as one group.
+    crowd: usize,
     /// What decides which frames are lost.
     seed: u64,
 }
 
 impl Default for Lab {
     fn default() -> Lab {
-        Lab { config: None, nodes: None, servers: None, clients: None, seed: 1 }
+        Lab {
+            config: None,
+            nodes: None,
+            servers: None,
+            clients: None,
+            running: None,
+            profile: None,
+            policy: None,
+            groups: None,
+            crowd: 0,
+            seed: 1,
+        }
     }
 }
 
@@ -71,6 +94,34 @@ pub enum Step {
     Silent(Silent),
     /// A command on the console of a node.
     Console(Console),
+    /// Datagrams to VIPs at a steady rate, and questions who has each address, from now on.
+    Probe(ProbeStart),
+    /// They end, and this must be true of what was seen.
+    Probed(Probed),
+    /// A large file is fetched from now on.
+    Download(DownloadStart),
+    /// It is whole, after this time at the latest.
+    Downloaded(Time),
+    /// Names for nodes, by what they own now.
+    Pick(Pick),
+    /// Every address has one owner.
+    Owned(Owned),
+    /// The nodes that run are in one view.
+    Members(Members),
+    /// `since` counts from here.
+    Mark(bool),
+    /// So many lines have come in the logs.
+    Since(Since),
+    /// Nodes are started, all at once.
+    Start(Vec<String>),
+    /// The same several times.
+    Repeat(Repeat),
+    /// Datagrams of ill will at the cluster's port.
+    Storm(Storm),
+    /// A service is flooded.
+    Flood(Flood),
+    /// The machine is kept busy.
+    Busy(Busy),
     /// Nothing, for a time.
     Wait(Time),
 }
@@ -205,6 +256,156 @@ pub struct Console {
     pub within: Time,
 }
 
+fn a_thousand() -> u32 {
+    1000
+}
+
+/// Datagrams to the UDP services of VIPs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeStart {
+    /// Who sends.
+    #[serde(default = "client1")]
+    pub from: String,
+    /// To which; by default to all that have a UDP service.
+    #[serde(default)]
+    pub vips: Vec<String>,
+    /// How many a second to each.
+    #[serde(default = "a_thousand")]
+    pub rate: u32,
+}
+
+/// What must be true of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// How many datagrams were sent.
+    #[serde(default)]
+    pub sent_at_least: usize,
+    /// How many stayed without an answer.
+    pub lost_at_most: Option<usize>,
+    /// How long a client had no answer.
+    pub gap_at_most: Option<Time>,
+    /// How long two boxes answered for one address at once.
+    pub doubled_at_most: Option<Time>,
+    /// How often addresses went to another owner, all together.
+    pub moves_at_most: Option<usize>,
+    /// How often these did.
+    #[serde(default)]
+    pub moves_of_at_most: BTreeMap<String, usize>,
+    /// How often a flow went to another server.
+    #[serde(default)]
+    pub changes_at_most: usize,
+}
+
+/// A large file that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DownloadStart {
+    /// Who fetches.
+    #[serde(default = "client1")]
+    pub from: String,
+    /// From which service; by default the first.
+    pub service: Option<String>,
+    /// How large it is.
+    pub mebibytes: u64,
+    /// How many MiB a second at most.
+    pub rate: Option<u32>,
+}
+
+/// Names for nodes: `owner www`, `not owner www`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Pick(pub BTreeMap<String, String>);
+
+/// Every IPv4 VIP has one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owned {
+    /// How long it may take.
+    #[serde(default = "ten_seconds")]
+    pub within: Time,
+    /// How many nodes own some.
+    #[serde(default)]
+    pub nodes_at_least: usize,
+}
+
+/// Nodes are in one view.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Members {
+    /// Which; by default all that run.
+    pub nodes: Option<Vec<String>>,
+    /// How many members it has; by default as many as these.
+    pub count: Option<usize>,
+    /// How long it may take.
+    #[serde(default = "ten_seconds")]
+    pub within: Time,
+}
+
+/// Lines of the logs since the last mark.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// What they hold.
+    pub line: String,
+    /// Whose; by default those of all nodes that run.
+    pub node: Option<String>,
+    /// How many.
+    #[serde(default)]
+    pub at_least: usize,
+    /// How many.
+    pub at_most: Option<usize>,
+}
+
+/// Steps that are done several times.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// How often.
+    pub times: usize,
+    /// What.
+    pub step: Vec<Step>,
+}
+
+/// Recorded, forged and meaningless datagrams at the cluster's port.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storm {
+    /// Who sends.
+    #[serde(default = "client1")]
+    pub from: String,
+    /// How many a second.
+    pub rate: u32,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub time: Time,
+}
+
+/// Small datagrams to a UDP service, as fast as they can be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flood {
+    /// Who sends.
+    #[serde(default = "client1")]
+    pub from: String,
+    /// To which VIP.
+    pub vip: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub time: Time,
+}
+
+/// Threads that compute.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Busy {
+    /// How many.
+    pub threads: usize,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub time: Time,
+}
+
 impl Script {
     /// Reads a scenario file.
     ///
@@ -215,9 +416,7 @@ impl Script {
         let wrong = |what: String| LabError::Scenario { file: path.into(), what };
         let mut script: Script = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         for (index, step) in script.step.iter().enumerate() {
-            if let Step::Fault(line) = step {
-                faults::parse(line).map_err(|what| wrong(format!("step {}: {what}", index + 1)))?;
-            }
+            check(step).map_err(|what| wrong(format!("step {}: {what}", index + 1)))?;
         }
         let beside = |file: &PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
         script.lab.config = script.lab.config.as_ref().map(beside);
@@ -229,11 +428,51 @@ impl Script {
     /// # Errors
     /// As [`Plan::design`].
     pub fn design(&self, guests: bool) -> Result<Design, LabError> {
-        let Lab { config, nodes, servers, clients, seed } = self.lab.clone();
-        let mut design =
-            Plan { config, counts: Counts { nodes, servers, clients }, users: false }.design()?;
-        design.wiring = Wiring::Switch { seed, guests };
+        let lab = self.lab.clone();
+        let counts = Counts { nodes: lab.nodes, servers: lab.servers, clients: lab.clients };
+        let extent = Extent {
+            profile: lab.profile.or_else(|| guests.then(|| "emulated".to_owned())),
+            policy: lab.policy,
+            groups: lab.groups.unwrap_or(1),
+            crowd: lab.crowd,
+        };
+        let plan = Plan { config: lab.config, counts, users: false, extent };
+        let mut design = plan.design()?;
+        design.wiring = Wiring::Switch { seed: lab.seed, guests };
+        design.running = lab.running;
         Ok(design)
+    }
+}
+
+/// Whether the faults of a step can be typed.
+fn check(step: &Step) -> Result<(), String> {
+    match step {
+        Step::Fault(line) => faults::parse(line).map(drop),
+        Step::Repeat(repeat) => repeat.step.iter().try_for_each(check),
+        Step::Check(_)
+        | Step::Web(_)
+        | Step::Answers(_)
+        | Step::Watch(_)
+        | Step::Watched(_)
+        | Step::Connect(_)
+        | Step::Connected(_)
+        | Step::Log(_)
+        | Step::Silent(_)
+        | Step::Console(_)
+        | Step::Probe(_)
+        | Step::Probed(_)
+        | Step::Download(_)
+        | Step::Downloaded(_)
+        | Step::Pick(_)
+        | Step::Owned(_)
+        | Step::Members(_)
+        | Step::Mark(_)
+        | Step::Since(_)
+        | Step::Start(_)
+        | Step::Storm(_)
+        | Step::Flood(_)
+        | Step::Busy(_)
+        | Step::Wait(_) => Ok(()),
     }
 }
 
@@ -253,6 +492,20 @@ impl fmt::Display for Step {
                 write!(f, "no `{}` in the log for {:?}", silent.line, silent.time.0)
             }
             Step::Console(console) => write!(f, "console: {}", console.type_),
+            Step::Probe(start) => write!(f, "{} datagrams a second to each VIP", start.rate),
+            Step::Probed(_) => write!(f, "what became of them"),
+            Step::Download(one) => write!(f, "{} MiB are fetched", one.mebibytes),
+            Step::Downloaded(_) => write!(f, "they are whole"),
+            Step::Pick(_) => write!(f, "who is who"),
+            Step::Owned(_) => write!(f, "every address has one owner"),
+            Step::Members(_) => write!(f, "one view"),
+            Step::Mark(_) => write!(f, "mark"),
+            Step::Since(since) => write!(f, "lines `{}` since the mark", since.line),
+            Step::Start(names) => write!(f, "start {}", names.join(", ")),
+            Step::Repeat(repeat) => write!(f, "{} times", repeat.times),
+            Step::Storm(storm) => write!(f, "ill will, {} datagrams a second", storm.rate),
+            Step::Flood(flood) => write!(f, "flood {} for {:?}", flood.vip, flood.time.0),
+            Step::Busy(busy) => write!(f, "{} busy threads for {:?}", busy.threads, busy.time.0),
             Step::Wait(time) => write!(f, "wait {:?}", time.0),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Nodes;
 use crate::console;
+use crate::faults::Fault;
 use crate::lifecycle;
 use crate::place::Place;
 use crate::topology::Host;
@@ -54,9 +55,13 @@ impl Namespaces {
 }
 
 impl Nodes for Namespaces {
-    fn start(&mut self, node: &Host) -> Result<(), String> {
-        self.consoles.remove(&node.name);
-        lifecycle::start_again(&self.place, node).map_err(|error| error.to_string())
+    fn start(&mut self, nodes: &[&Host]) -> Result<(), String> {
+        nodes.iter().for_each(|node| drop(self.consoles.remove(&node.name)));
+        lifecycle::start_nodes_again(&self.place, nodes).map_err(|error| error.to_string())
+    }
+
+    fn own_way(&mut self, _fault: &Fault) -> Option<Result<String, String>> {
+        None
     }
 
     fn log(&mut self, node: &str) -> String {

@@ -70,8 +70,7 @@ impl Bench {
         let target = std::env::temp_dir().join("portico-fault-tests");
         let place = Place::named(&target, &format!("fault-{name}")).with_program(&program);
         let counts = Counts { servers: Some(2), ..Counts::default() };
-        let mut design =
-            Plan { config: None, counts, users: false }.design().expect("the default is legal");
+        let mut design = Plan { counts, ..Plan::default() }.design().expect("the default is legal");
         design.wiring = Wiring::Switch { seed: 1, guests: false };
         let lock = lifecycle::prepare(&place, &design).expect("the lab is built");
         let bench = Bench { place, lock: Some(lock), _turn: turn };
