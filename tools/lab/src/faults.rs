@@ -76,7 +76,7 @@ pub enum Fault {
         #[arg(value_parser = duration)]
         time: Duration,
     },
-    /// Stop one thread of a host's program for a while, as a deadlock would: `hang node1 control 2s`
+    /// Stop one thread of a host's program, as a deadlock would: `hang node1 control 2s`
     Hang {
         /// `node1`
         host: String,
@@ -105,7 +105,7 @@ pub enum Fault {
         /// `node1`, `server1`
         host: String,
     },
-    /// Kill every process of a host and pull all of its cables, as the loss of power does: `off node1`
+    /// Kill what runs on a host and pull all of its cables, as the loss of power does: `off node1`
     Off {
         /// `node1`
         host: String,

@@ -10,6 +10,7 @@ mod download;
 pub mod file;
 mod namespaces;
 mod storm;
+mod wanted;
 
 pub use namespaces::Namespaces;
 

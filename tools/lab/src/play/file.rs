@@ -7,10 +7,13 @@ use crate::lifecycle::{Design, Plan};
 use crate::network::Wiring;
 use crate::topology::Counts;
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use super::wanted::{
+    Busy, DownloadStart, Flood, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since, Storm,
+};
 
 /// A scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -153,11 +156,11 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-fn client1() -> String {
+pub(super) fn client1() -> String {
     "client1".into()
 }
 
-fn ten_seconds() -> Time {
+pub(super) fn ten_seconds() -> Time {
     Time(Duration::from_secs(10))
 }
 
@@ -254,156 +257,6 @@ pub struct Console {
     /// How long it may take.
     #[serde(default = "ten_seconds")]
     pub within: Time,
-}
-
-fn a_thousand() -> u32 {
-    1000
-}
-
-/// Datagrams to the UDP services of VIPs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProbeStart {
-    /// Who sends.
-    #[serde(default = "client1")]
-    pub from: String,
-    /// To which; by default to all that have a UDP service.
-    #[serde(default)]
-    pub vips: Vec<String>,
-    /// How many a second to each.
-    #[serde(default = "a_thousand")]
-    pub rate: u32,
-}
-
-/// What must be true of a probe.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probed {
-    /// How many datagrams were sent.
-    #[serde(default)]
-    pub sent_at_least: usize,
-    /// How many stayed without an answer.
-    pub lost_at_most: Option<usize>,
-    /// How long a client had no answer.
-    pub gap_at_most: Option<Time>,
-    /// How long two boxes answered for one address at once.
-    pub doubled_at_most: Option<Time>,
-    /// How often addresses went to another owner, all together.
-    pub moves_at_most: Option<usize>,
-    /// How often these did.
-    #[serde(default)]
-    pub moves_of_at_most: BTreeMap<String, usize>,
-    /// How often a flow went to another server.
-    #[serde(default)]
-    pub changes_at_most: usize,
-}
-
-/// A large file that is fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DownloadStart {
-    /// Who fetches.
-    #[serde(default = "client1")]
-    pub from: String,
-    /// From which service; by default the first.
-    pub service: Option<String>,
-    /// How large it is.
-    pub mebibytes: u64,
-    /// How many MiB a second at most.
-    pub rate: Option<u32>,
-}
-
-/// Names for nodes: `owner www`, `not owner www`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Pick(pub BTreeMap<String, String>);
-
-/// Every IPv4 VIP has one owner.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Owned {
-    /// How long it may take.
-    #[serde(default = "ten_seconds")]
-    pub within: Time,
-    /// How many nodes own some.
-    #[serde(default)]
-    pub nodes_at_least: usize,
-}
-
-/// Nodes are in one view.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Members {
-    /// Which; by default all that run.
-    pub nodes: Option<Vec<String>>,
-    /// How many members it has; by default as many as these.
-    pub count: Option<usize>,
-    /// How long it may take.
-    #[serde(default = "ten_seconds")]
-    pub within: Time,
-}
-
-/// Lines of the logs since the last mark.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Since {
-    /// What they hold.
-    pub line: String,
-    /// Whose; by default those of all nodes that run.
-    pub node: Option<String>,
-    /// How many.
-    #[serde(default)]
-    pub at_least: usize,
-    /// How many.
-    pub at_most: Option<usize>,
-}
-
-/// Steps that are done several times.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Repeat {
-    /// How often.
-    pub times: usize,
-    /// What.
-    pub step: Vec<Step>,
-}
-
-/// Recorded, forged and meaningless datagrams at the cluster's port.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Storm {
-    /// Who sends.
-    #[serde(default = "client1")]
-    pub from: String,
-    /// How many a second.
-    pub rate: u32,
-    /// For how long.
-    #[serde(rename = "for")]
-    pub time: Time,
-}
-
-/// Small datagrams to a UDP service, as fast as they can be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Flood {
-    /// Who sends.
-    #[serde(default = "client1")]
-    pub from: String,
-    /// To which VIP.
-    pub vip: String,
-    /// For how long.
-    #[serde(rename = "for")]
-    pub time: Time,
-}
-
-/// Threads that compute.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Busy {
-    /// How many.
-    pub threads: usize,
-    /// For how long.
-    #[serde(rename = "for")]
-    pub time: Time,
 }
 
 impl Script {

@@ -178,7 +178,8 @@ impl Seen {
                 let (count, longest) = (record.doubles(), record.doubled().as_millis());
                 let _ = write!(
                     text,
-                    "; {count} questions answered twice, for {longest} ms at most, first at {} by {}",
+                    "; {count} questions answered twice, for {longest} ms at most, first at {} by \
+                     {}",
                     seconds(at),
                     both.join(" and ")
                 );
