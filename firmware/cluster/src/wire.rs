@@ -4,7 +4,7 @@
 //! at the end of the file pin each message.
 
 use crate::identity::node_id;
-use crate::{NodeSet, OwnershipGeneration, Peer, ViewId};
+use crate::{NodeSet, OwnershipGeneration, Peer, Reason, ViewId};
 use alloc::vec::Vec;
 use base::NodeId;
 use model::limits::CLUSTER_BODY;
@@ -151,6 +151,8 @@ pub struct Entry {
     pub generation: OwnershipGeneration,
     /// How it came to its owner.
     pub origin: Origin,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// A planned move.
@@ -161,8 +163,8 @@ pub struct Wish {
     /// To whom.
     #[serde(with = "node_id")]
     pub to: NodeId,
-    /// An operator asked for it.
-    pub asked: bool,
+    /// Why.
+    pub reason: Reason,
     /// The receiver expects it.
     pub ready: bool,
 }
@@ -367,10 +369,10 @@ mod tests {
             fence: 0,
             number: 3,
             drained: NodeSet::EMPTY,
-            wishes: vec![Wish { group: 4, to: NodeId(1), asked: true, ready: false }],
+            wishes: vec![Wish { group: 4, to: NodeId(1), reason: Reason::Asked, ready: false }],
             loads: vec![Load { node: NodeId(1), weight: 1, used: 250 }],
             changed: 8,
-            table: Some(vec![Entry { owner, previous, generation, origin }]),
+            table: Some(vec![Entry { owner, previous, generation, origin, reason: Reason::Asked }]),
         }
     }
 
@@ -419,7 +421,7 @@ mod tests {
     const HEARTBEAT: &str = "e807010501ac02020201024d0100010200010101020101e707900340";
     const TOKEN: &str = concat!(
         "0501ac0202090201ac0202ac0280f10480f1040180f10400000300010401",
-        "0100010101fa0108010102010501ac02020301",
+        "0300010101fa0108010102010501ac0202030103",
     );
     const CALL: &str = "01ac0202000501ac02020101ac02000000000000000080f104";
     const GRANT: &str = "01ac0202010501ac0202ac0201030105";
@@ -456,7 +458,7 @@ mod tests {
         let view = ViewId { epoch: 1 << 20, proposer: peer(255), attempt: 1 << 13 };
         let generation = OwnershipGeneration { view, number: 1 << 20 };
         let (owner, previous, origin) = (NodeId(255), NodeId(254), Origin::Handed);
-        let entry = Entry { owner, previous, generation, origin };
+        let entry = Entry { owner, previous, generation, origin, reason: Reason::Asked };
         let token = Token { table: Some(vec![entry; VIPS]), ..token() };
         let octets = postcard::to_allocvec(&token).unwrap().len();
         assert!(octets <= TOKEN_PARTS * (CLUSTER_BODY - 64), "{octets}");

@@ -4,7 +4,7 @@ mod world;
 
 use base::VipId;
 use base::time::Duration;
-use cluster::{Reply, Request};
+use cluster::{Reason, Reply, Request};
 use model::Policy;
 use world::{World, id, settings};
 
@@ -67,6 +67,52 @@ fn a_drained_node_owns_nothing_until_it_is_restored() {
     assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [2, 2, 2]);
     assert!(world.gap() < Duration::from_millis(1));
     assert!(world.overlaps.is_empty());
+}
+
+#[test]
+fn a_drained_node_stays_so_over_a_restart_and_serves_only_where_no_other_can() {
+    let mut world = World::new(settings(3, 1, 6, Policy::Witness));
+    world.run(seconds(2));
+    let now = world.now;
+    let drain = Request::Drain { node: id(3) };
+    assert_eq!(world.node(1).cluster.handle_request(now, drain), Reply::Begun);
+    world.run(seconds(1));
+    world.node(3).dead = true;
+    world.run(seconds(1));
+    world.start(id(3), 2);
+    world.run(seconds(4));
+    world.assert_view(&[1, 2, 3]);
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [3, 3, 0]);
+    world.node(1).dead = true;
+    world.run(seconds(1));
+    assert_eq!([2, 3].map(|node| owned_by(&world, node)), [6, 0]);
+    world.node(2).dead = true;
+    world.run(seconds(2));
+    assert_eq!(owned_by(&world, 3), 6, "rather than nobody");
+    world.start(id(2), 2);
+    world.run(seconds(4));
+    assert_eq!([2, 3].map(|node| owned_by(&world, node)), [6, 0], "until another can");
+}
+
+#[test]
+fn every_node_is_told_of_a_move_with_its_reason() {
+    let mut world = World::new(settings(3, 1, 3, Policy::Witness));
+    world.run(seconds(2));
+    let from = world.serving(VipId(0))[0];
+    let (to, third) = (id(1 + from.0 % 3), id(1 + (from.0 + 1) % 3));
+    (1..=3).for_each(|node| world.node(node).moves.clear());
+    let now = world.now;
+    let request = Request::Move { vip: VipId(0), to };
+    assert_eq!(world.node(third.0).cluster.handle_request(now, request), Reply::Begun);
+    world.run(seconds(1));
+    for node in 1..=3 {
+        // What levelling makes of the gap is another move.
+        let told = &mut world.node(node).moves;
+        told.retain(|moved| moved.vips == [VipId(0)]);
+        assert_eq!(told.len(), 1, "{node}: {told:?}");
+        assert_eq!((told[0].from, told[0].to), (Some(from), Some(to)));
+        assert_eq!(told[0].reason, Reason::Asked);
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ mod world;
 
 use base::VipId;
 use base::time::Duration;
+use cluster::Reason;
 use model::Policy;
-use world::{World, settings};
+use world::{World, id, settings};
 
 const POLICIES: [Policy; 3] = [Policy::Witness, Policy::Available, Policy::Quorum];
 
@@ -198,4 +199,22 @@ fn who_hears_nobody_and_no_witness_stops() {
     world.mute_witness.insert(base::NetworkId(0));
     world.run(seconds(1));
     assert!((0..2).all(|vip| world.serving(VipId(vip)).is_empty()));
+}
+
+#[test]
+fn who_takes_over_says_for_whom_and_since_when_that_is_not_heard() {
+    let mut world = World::new(settings(3, 1, 3, Policy::Witness));
+    world.run(Duration::from_secs(2));
+    let dead = world.serving(VipId(0))[0];
+    let left: Vec<u16> = (1..=3).filter(|node| id(*node) != dead).collect();
+    left.iter().for_each(|node| world.node(*node).moves.clear());
+    let killed = world.now;
+    world.node(dead.0).dead = true;
+    world.run(Duration::from_secs(1));
+    for node in left {
+        let told = &world.node(node).moves;
+        assert!(told.len() == 1 && told[0].vips == [VipId(0)], "{node}: {told:?}");
+        assert_eq!((told[0].from, told[0].reason), (Some(dead), Reason::Takeover));
+        assert!(told[0].heard.is_some_and(|heard| heard <= killed + Duration::from_millis(1)));
+    }
 }

@@ -4,13 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use base::time::{Duration, Instant};
 use base::{Mac, Prefix};
-use model::config::{Config, Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
+use model::config::{
+    Config, Gateway, Mode, Policy, PortRanges, Profile, ServerState, ServiceProtocol,
+};
 use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
     BootStep, Candidate, Cause, Cluster, Counter, Flows, Health, Holder, Lease, Link, LogEntry,
-    Neighbor, NeighborState, Node, Ownership, Path, Port, Presence, Revision, Server, Service,
-    Session, Standing, Traffic, Unconfirmed, Version, Vip,
+    Move, Neighbor, NeighborState, Node, Ownership, Path, Port, Presence, Revision, Server,
+    Service, Session, Standing, Traffic, Unconfirmed, Version, Vip,
 };
 
 /// Rows of a table: more than a screen has.
@@ -38,8 +40,8 @@ impl Foreign {
 
     /// Octets of a reply made of them at most.
     pub fn weight(&self) -> usize {
-        // There are replies of five tables.
-        5 * ROWS * (6 * self.octets + 512)
+        // There are replies of six tables.
+        6 * ROWS * (6 * self.octets + 512)
     }
 
     /// One and many, by the number of texts.
@@ -270,6 +272,8 @@ fn cluster(foreign: &Foreign) -> Reply {
             presence: presences[which % 4],
             hears: which.is_multiple_of(2),
             drained: which.is_multiple_of(3),
+            weight: u16::MAX,
+            used: which.is_multiple_of(2).then_some(u32::MAX),
         }),
         paths: foreign.table(|foreign, which| Path {
             node: foreign.text(which),
@@ -290,7 +294,19 @@ fn cluster(foreign: &Foreign) -> Reply {
             network: foreign.text(which),
             open: which.is_multiple_of(2),
             remaining: (which.is_multiple_of(2)).then_some(Duration::MAX),
+            closings: u32::MAX,
         }),
+        moves: foreign.table(|foreign, which| Move {
+            at: at(which as u64),
+            vips: foreign.texts.clone(),
+            from: which.is_multiple_of(2).then(|| foreign.text(which)),
+            to: which.is_multiple_of(3).then(|| foreign.text(which)),
+            reason: "takeover",
+            evidence: foreign.text(which + 1),
+        }),
+        patience: Some(Duration::MAX),
+        profile: Profile::Auto,
+        policy: Policy::Witness,
         refused: foreign.table(counter),
     })
 }

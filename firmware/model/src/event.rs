@@ -12,7 +12,7 @@ use base::time::Instant;
 
 use crate::limits;
 use crate::operator::Face;
-use crate::status::{Cause, LogEntry};
+use crate::status::{Cause, LogEntry, Move};
 
 /// How much an event wants attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +147,8 @@ pub enum Event {
         /// Their names.
         nodes: Vec<String>,
     },
+    /// Virtual addresses have another owner, here or elsewhere.
+    VipsMoved(Move),
     /// An operator asked this box for something that concerns the cluster, and it is being done.
     ClusterAsked {
         /// Who.
@@ -244,6 +246,7 @@ impl Event {
             Self::ViewCalled { .. } => "view-called",
             Self::ViewLeft => "view-left",
             Self::NodesCondemned { .. } => "nodes-condemned",
+            Self::VipsMoved(_) => "vips-moved",
             Self::ClusterAsked { .. } => "cluster-asked",
             Self::ServerUp { .. } => "server-up",
             Self::ServerDown { .. } => "server-down",
@@ -278,6 +281,7 @@ impl Event {
             | Self::PortOpened { .. }
             | Self::VipServed { .. }
             | Self::VipReleased { .. }
+            | Self::VipsMoved(_)
             | Self::ClusterAsked { .. }
             | Self::ViewAgreed { .. }
             | Self::ViewCalled { .. }
@@ -354,6 +358,7 @@ impl fmt::Display for Event {
             Self::NodesCondemned { nodes } => {
                 write!(f, "cluster: nobody hears {}", nodes.join(", "))
             }
+            Self::VipsMoved(moved) => write!(f, "cluster: {moved}"),
             Self::ClusterAsked { user, face, what } => {
                 write!(f, "cluster: {user} ({face}): {what}")
             }
@@ -504,6 +509,18 @@ mod tests {
                 Event::NodesCondemned { nodes: alloc::vec![text("n1")] },
                 "nodes-condemned",
                 "cluster: nobody hears n1",
+            ),
+            (
+                Event::VipsMoved(Move {
+                    at: Instant::ZERO,
+                    vips: alloc::vec![text("gw"), text("www")],
+                    from: Some(text("n1")),
+                    to: None,
+                    reason: "takeover",
+                    evidence: text("n1 is not heard since 84 ms"),
+                }),
+                "vips-moved",
+                "cluster: gw, www from n1 to nobody: n1 is not heard since 84 ms",
             ),
             (
                 Event::ClusterAsked {

@@ -233,6 +233,9 @@ pub const SECRET_OCTETS: usize = 128;
 /// The UDP port on which they speak, of those for private use (RFC 6335 §6). No host stack of ours
 /// uses UDP there.
 pub const CLUSTER_PORT: u16 = 49_911;
+/// Changes of owners that a box remembers: all of a small cluster's last day, and the last of a
+/// large one's.
+pub const MOVES_KEPT: usize = 32;
 /// Octets of one message between nodes before it is sealed: with seal, UDP and IPv6 it fits the
 /// 1,280 octets that every IPv6 link carries (RFC 8200 §5).
 pub const CLUSTER_BODY: usize = 1_150;

@@ -114,5 +114,5 @@ pub fn nothing() -> (Config, Node) {
         nodes: Vec::new(),
         users: Vec::new(),
     };
-    (config, Node { name: "portico".into(), id: 1, ports: Vec::new() })
+    (config, Node { name: "portico".into(), id: 1, weight: 1, ports: Vec::new() })
 }

@@ -6,6 +6,19 @@ const byId = (id) => document.getElementById(id);
 
 // Asks; true: the person wants it. Escape and a click beside it mean no.
 export function confirm(title, text, action, danger = false) {
+  byId("question-choice").hidden = true;
+  return question(title, text, action, danger);
+}
+
+// Asks which; null: none of them.
+export async function choose(title, text, label, names, action) {
+  byId("question-choice").hidden = false;
+  byId("question-label").textContent = label;
+  byId("question-which").replaceChildren(...names.map((name) => new Option(name, name)));
+  return (await question(title, text, action, false)) ? byId("question-which").value : null;
+}
+
+function question(title, text, action, danger) {
   const dialog = byId("question");
   byId("question-title").textContent = title;
   byId("question-text").textContent = text;

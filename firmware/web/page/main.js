@@ -2,7 +2,7 @@
 
 import { ask, command, sentence, setToken } from "/api.js";
 import { begin, changes, holding, unsaved } from "/change.js";
-import { confirm, hush, tell } from "/dialog.js";
+import { choose, confirm, hush, tell } from "/dialog.js";
 import { news } from "/events.js";
 import { pending } from "/pending.js";
 import { byId, forget, may, say, show } from "/view.js";
@@ -154,7 +154,37 @@ byId("sign-out").addEventListener("click", async () => {
   if (losses.length && !(await confirm("Sign out?", losses.join(" "), "Sign out", waits))) return;
   leave();
   await ask("/api/v1/sign-out", {}).catch(() => null);
-  start();
+  // Draining and restoring boxes of the cluster.
+byId("nodes-table").addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button || !may("operate")) return;
+  const row = latest.nodes.find(({ node }) => node === button.closest("tr").dataset.key);
+  if (!row) return;
+  const [title, text, word, words] = row.drained
+    ? [`Restore ${row.node}?`, "It may serve again: its share of the virtual addresses is moved to it soon after.", "Restore", "restore/node"]
+    : [`Drain ${row.node}?`, `The virtual addresses that it serves (${row.vips}) move to other boxes, and it gets no others until you restore it. Connections go on.`, "Drain", "drain/node"];
+  if (!(await confirm(title, text, word))) return;
+  const { ok, value } = await command(words, { node: row.node });
+  tell(ok ? value.done : value.message, ok ? "good" : "bad");
+});
+
+// Moving a virtual address.
+byId("vips-table").addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button || !may("operate")) return;
+  const row = latest.vips.find(({ vip }) => vip === button.closest("tr").dataset.key);
+  if (!row) return;
+  const owner = row.elsewhere ?? latest.version.node;
+  const fit = latest.nodes.filter((box) => box.member && !box.drained && box.node !== owner);
+  if (!fit.length) return tell(`no other box could serve ${row.vip}: none is a member that is not drained`, "bad");
+  const text = `${row.address} is served by ${owner}. The addresses of its group move with it; connections go on.`;
+  const node = await choose(`Move ${row.vip}?`, text, "To", fit.map((box) => box.node), "Move");
+  if (node === null) return;
+  const { ok, value } = await command("move/vip", { vip: row.vip, node });
+  tell(ok ? value.done : value.message, ok ? "good" : "bad");
+});
+
+start();
 });
 
 // Draining and enabling servers.

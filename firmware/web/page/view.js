@@ -60,6 +60,11 @@ const usable = (service) => {
   return state(tone, `${service.usable} of ${service.servers}`);
 };
 
+const standing = (node) => {
+  if (!node.member) return state("bad", "no member");
+  return node.drained ? state("warn", "drained") : state("good", "member");
+};
+
 // What the role of who is signed in allows.
 const ROLES = ["view", "operate", "configure"];
 let role = "view";
@@ -108,9 +113,10 @@ const TABLES = {
     key: (row) => row.node,
     columns: [
       ["Node", (row) => row.node, "head"],
-      ["Cluster", (row) => (row.member ? state("good", "member") : state("bad", "no member")), "state"],
+      ["Cluster", standing, "state"],
       ["From here", (row) => (row.presence === "own" ? "this box" : row.hears_us || row.presence === "silent" ? row.presence : `${row.presence}, does not hear us`)],
       ["VIPs", (row) => count(row.vips), "number"],
+      ["Action", (row) => row.member && { word: row.drained ? "Restore" : "Drain", of: row.node }, "action", "operate"],
     ],
   },
   vips: {
@@ -121,6 +127,7 @@ const TABLES = {
       ["Here", (row) => (row.served ? state("good", "served") : row.elsewhere ? state("", `by ${row.elsewhere}`) : state("warn", "not served")), "state"],
       ["Network", (row) => row.network],
       ["Flows", (row) => count(row.flows), "number"],
+      ["Action", (row) => row.movable && { word: "Move", of: row.vip }, "action", "operate"],
     ],
   },
   ports: {
@@ -184,7 +191,8 @@ function fill(element, kind, value) {
     if (badge.textContent !== value.word) badge.textContent = value.word;
   } else if (kind === "action") {
     const button = element.firstChild;
-    if (button.textContent === value.word) return;
+    button.hidden = !value;
+    if (!value || button.textContent === value.word) return;
     button.textContent = value.word;
     button.setAttribute("aria-label", `${value.word} ${value.of}`);
   } else if (element.textContent !== value) {
@@ -195,9 +203,11 @@ function fill(element, kind, value) {
 // Rows that stay keep their elements: focus, selection and scrolling do not jump.
 export function table(name, rows, total, at) {
   const { key, columns: all } = TABLES[name];
-  const columns = all.filter(([, , , needed]) => !needed || may(needed));
+  // A column of what nobody can do here is left out.
+  const done = ([, value, kind, needed]) => may(needed) && (kind !== "action" || rows.some((row) => value(row, at)));
+  const columns = all.filter((column) => !column[3] || done(column));
   const element = byId(`${name}-table`);
-  if (!element.tBodies.length) build(element, columns);
+  if (element.tHead?.rows[0].cells.length !== columns.length) build(element, columns);
   const body = element.tBodies[0];
   const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));
   rows.forEach((row, index) => {
@@ -247,7 +257,7 @@ function spark(name, value) {
 export function forget(session) {
   role = session.role;
   // What can be done is a column; who signed in before may have had another role.
-  byId("servers-table").replaceChildren();
+  for (const name of ["servers", "nodes", "vips"]) byId(`${name}-table`).replaceChildren();
   history.traffic.length = 0;
   history.births.length = 0;
 }
@@ -311,6 +321,8 @@ export function show(snapshot) {
   before = down;
 
   byId("nodes-panel").hidden = counts.nodes < 2;
+  const shared = snapshot.nodes.filter((node) => node.member).length > 1;
+  for (const vip of snapshot.vips) vip.movable = shared && Boolean(vip.served || vip.elsewhere);
   for (const name of ["services", "servers", "nodes", "vips", "ports"]) table(name, snapshot[name], counts[name], at);
   events(snapshot.log, at);
   const board = version.board ? `, board ${version.board}` : "";

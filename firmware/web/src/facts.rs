@@ -243,6 +243,9 @@ fn cluster(cluster: &status::Cluster) -> Value {
         "start": cluster.start,
         "view": cluster.view,
         "members": cluster.members,
+        "policy": cluster.policy.word(),
+        "profile": cluster.profile.word(),
+        "patience_milliseconds": cluster.patience.map(|time| count(time.as_millis())),
         "nodes": list(&cluster.nodes, node),
         "paths": list(&cluster.paths, |path| {
             json!({
@@ -268,8 +271,10 @@ fn cluster(cluster: &status::Cluster) -> Value {
                 "network": lease.network,
                 "open": lease.open,
                 "remaining_milliseconds": lease.remaining.map(|left| count(left.as_millis())),
+                "closings": lease.closings,
             })
         }),
+        "moves": list(&cluster.moves, moved),
         "refused": Value::Object(cluster.refused.iter().map(counter).collect()),
     })
 }
@@ -284,6 +289,20 @@ pub fn node(node: &status::Node) -> Value {
         "presence": node.presence.word(),
         "hears_us": node.hears,
         "drained": node.drained,
+        "weight": node.weight,
+        "used_thousandths": node.used,
+    })
+}
+
+/// A change of owners.
+pub fn moved(moved: &status::Move) -> Value {
+    json!({
+        "at": seconds(moved.at),
+        "vips": moved.vips,
+        "from": moved.from,
+        "to": moved.to,
+        "reason": moved.reason,
+        "evidence": moved.evidence,
     })
 }
 

@@ -291,6 +291,8 @@ mod tests {
             presence,
             hears: true,
             drained: false,
+            weight: 1,
+            used: None,
         };
         let vip = || model::status::Vip {
             name: "www".into(),
@@ -318,6 +320,10 @@ mod tests {
             paths: vec![],
             owners: vec![owned(Some("n2")), owned(Some("n1")), owned(None)],
             leases: vec![],
+            moves: vec![],
+            patience: None,
+            profile: model::Profile::Auto,
+            policy: model::Policy::Witness,
             refused: vec![],
         };
         let empty = String::new;

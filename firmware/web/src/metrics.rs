@@ -179,6 +179,10 @@ impl Page {
         self.each(metric, &cluster.leases, |lease| {
             ([("network", lease.network.as_str())], u64::from(lease.open))
         });
+        let metric = ("portico_cluster_lease_closings_total", COUNTER, "How often it has ended.");
+        self.each(metric, &cluster.leases, |lease| {
+            ([("network", lease.network.as_str())], u64::from(lease.closings))
+        });
     }
 
     fn counters(&mut self, all: &[Counter]) {
@@ -253,6 +257,7 @@ mod tests {
             network: network.into(),
             open,
             remaining: None,
+            closings: 2,
         };
         let cluster = Cluster {
             node: "n1".into(),
@@ -264,6 +269,10 @@ mod tests {
             paths: vec![],
             owners: vec![owned(Some("n1")), owned(Some("n2")), owned(None)],
             leases: vec![lease("outside", true), lease("inside", false)],
+            moves: vec![],
+            patience: None,
+            profile: model::Profile::Auto,
+            policy: model::Policy::Witness,
             refused: vec![],
         };
         let page = text(&[Reply::Cluster(cluster)]);
@@ -272,6 +281,7 @@ mod tests {
             "portico_cluster_vips_owned 1",
             "portico_cluster_lease_open{network=\"outside\"} 1",
             "portico_cluster_lease_open{network=\"inside\"} 0",
+            "portico_cluster_lease_closings_total{network=\"inside\"} 2",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }

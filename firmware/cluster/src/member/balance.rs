@@ -5,11 +5,12 @@
 //! Where there is much to do, the busiest member gives away one group at a time, once it has been
 //! more than 20 points above the least busy one for 30 s, until they are within 10.
 
-use super::Cluster;
 use super::owner::MOVES;
 use super::ring::Possession;
+use super::{Cluster, Event};
 use crate::placement::{self, Candidate, NOBODY, Place};
-use crate::wire::{Load, Wish};
+use crate::wire::{Entry, Load, Wish};
+use crate::{Moved, Reason};
 use alloc::vec::Vec;
 use base::time::Duration;
 use base::{Instant, NodeId};
@@ -39,6 +40,8 @@ pub struct Balance {
     apart_since: Option<Instant>,
     /// We are giving away.
     giving: bool,
+    /// What each member had to do when the token passed here last.
+    pub told: Vec<Load>,
 }
 
 impl Balance {
@@ -92,7 +95,24 @@ impl Cluster {
         if let Possession::Holding { token, .. } = &mut self.possession {
             token.loads.retain(|load| load.node != node && members.contains(load.node));
             token.loads.push(Load { node, weight, used });
+            self.balance.told.clone_from(&token.loads);
         }
+    }
+
+    /// Says that a group has another owner, and why.
+    pub(super) fn tell_move(&mut self, group: usize, before: NodeId) {
+        let Entry { owner, reason, .. } = self.table[group];
+        let somebody = |id: NodeId| (id != NOBODY).then_some(id);
+        let used = |id: NodeId| self.balance.told.iter().find(|it| it.node == id).map(|it| it.used);
+        let moved = Moved {
+            vips: self.groups[group].vips.clone(),
+            from: somebody(before),
+            to: somebody(owner),
+            reason,
+            heard: self.sight(before).map(|sight| sight.heard_at),
+            used: used(before).zip(used(owner)).map(|(from, to)| [from, to]),
+        };
+        self.events.push_back(Event::Moved(moved));
     }
 
     /// The moves that would make things better, if now is the time for any.
@@ -107,7 +127,7 @@ impl Cluster {
             return Vec::new();
         }
         let first = token.members.first().is_some_and(|peer| *peer == self.own);
-        let busy = token.loads.iter().any(|load| utilisation(load) >= IDLE);
+        let busy = token.loads.iter().any(|load| utilisation(&token.loads, load) >= IDLE);
         let loads = token.loads.clone();
         let mut wishes = if first { self.returns() } else { Vec::new() };
         if wishes.is_empty() && !busy && first {
@@ -132,7 +152,7 @@ impl Cluster {
             let fits = self.able(group, members).contains(to) && self.open(to, group);
             let number = u16::try_from(group).ok()?;
             let moves = fits && owner != NOBODY && owner != to && self.rested(group);
-            moves.then_some(Wish { group: number, to, asked: false, ready: false })
+            moves.then_some(Wish { group: number, to, reason: Reason::Preferred, ready: false })
         });
         back.take(MOVES).collect()
     }
@@ -158,7 +178,7 @@ impl Cluster {
         let moves = placement::level(&places, &candidates, |group| self.rested(group), MOVES);
         let wish = |(group, to): (usize, NodeId)| {
             let group = u16::try_from(group).ok()?;
-            Some(Wish { group, to, asked: false, ready: false })
+            Some(Wish { group, to, reason: Reason::Levelled, ready: false })
         };
         moves.into_iter().filter_map(wish).collect()
     }
@@ -166,6 +186,7 @@ impl Cluster {
     /// One group of ours for the least busy member, if we are the busiest and far above it.
     fn relief(&mut self, loads: &[Load]) -> Option<Wish> {
         let now = self.clock;
+        let utilisation = |load: &Load| utilisation(loads, load);
         let mine = loads.iter().find(|load| load.node == self.own.id).map(utilisation)?;
         let most = loads.iter().map(utilisation).max()?;
         let candidates = loads.iter().filter(|load| {
@@ -198,11 +219,15 @@ impl Cluster {
         let group = placement::relieve(&ours, apart)?;
         self.balance.giving = true;
         let group = u16::try_from(group).ok()?;
-        Some(Wish { group, to, asked: false, ready: false })
+        Some(Wish { group, to, reason: Reason::Relieved, ready: false })
     }
 }
 
-/// Thousandths of what a member of this weight should carry.
-fn utilisation(load: &Load) -> u32 {
-    load.used / u32::from(load.weight.max(1))
+/// Thousandths of what a member should carry: of what it can carry where all have the same
+/// weight, else as seen from the least of them.
+fn utilisation(loads: &[Load], load: &Load) -> u32 {
+    let weights = loads.iter().map(|load| load.weight).filter(|weight| *weight > 0);
+    let least = u64::from(weights.min().unwrap_or(1));
+    let used = u64::from(load.used) * least / u64::from(load.weight.max(1));
+    u32::try_from(used).unwrap_or(u32::MAX)
 }

@@ -332,7 +332,7 @@ impl Cluster {
             wanted: [0; 2],
             fence: micros(fence.since(self.clock)) + 1,
             number,
-            drained: self.drained.intersection(kept),
+            drained: self.drained,
             wishes: wishes.into_iter().filter(|wish| kept.contains(wish.to)).collect(),
             loads: old.map_or_else(Vec::new, |token| token.loads.clone()),
             changed: 1,

@@ -199,6 +199,12 @@ impl Cluster {
             if self.locals[group].owner != entry.owner && entry.origin == Origin::Handed {
                 self.balance.moved(group, self.clock);
             }
+            // Who joins learns what has been so for long, and need not be told.
+            let known = local.owner != NOBODY || entry.owner == self.own.id;
+            if known && local.owner != entry.owner {
+                let before = if local.owner == NOBODY { entry.previous } else { local.owner };
+                self.tell_move(group, before);
+            }
             self.locals[group].owner = entry.owner;
             self.locals[group].previous = entry.previous;
             let not_before = self.fence;

@@ -14,7 +14,8 @@ mod watch;
 use crate::placement::NOBODY;
 use crate::wire::{self, Entry, Origin, Routed, Standing, Token, Wish};
 use crate::{
-    Channel, NodeSet, Orders, OwnershipGeneration, Pace, Peer, Report, Settings, Transmit, ViewId,
+    Channel, Moved, NodeSet, Orders, OwnershipGeneration, Pace, Peer, Reason, Report, Settings,
+    Transmit, ViewId,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
@@ -135,6 +136,8 @@ pub enum Event {
     },
     /// Every healthy observer suspects these members.
     Condemned(NodeSet),
+    /// A group has another owner.
+    Moved(Moved),
     /// A VIP is ours, but somebody else answers for it: we do not claim it.
     Conflict {
         /// Which.
@@ -310,7 +313,13 @@ impl Cluster {
         let own = self.own.id;
         let entry = |group: &Group| {
             let owner = if group.eligible.contains(own) { own } else { NOBODY };
-            Entry { owner, previous: NOBODY, generation, origin: Origin::Handed }
+            Entry {
+                owner,
+                previous: NOBODY,
+                generation,
+                origin: Origin::Handed,
+                reason: Reason::Vacant,
+            }
         };
         let token = Token {
             view,

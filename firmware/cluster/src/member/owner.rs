@@ -6,7 +6,7 @@ use super::ring::Possession;
 use super::sight::ids;
 use crate::placement::{self, Candidate, NOBODY, Place};
 use crate::wire::{Call, Entry, Origin, Wish};
-use crate::{NodeSet, OwnershipGeneration};
+use crate::{NodeSet, OwnershipGeneration, Reason};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use base::NodeId;
@@ -29,7 +29,7 @@ impl Cluster {
         }
         let places = owners.iter().enumerate().map(|(group, &owner)| {
             let empty = self.groups[group].vips.is_empty();
-            let able = if empty { NodeSet::EMPTY } else { self.able(group, members) };
+            let able = if empty { NodeSet::EMPTY } else { self.able_at_all(group, members) };
             Place { owner, able, prefer: self.groups[group].prefer }
         });
         let nodes = self.settings.nodes.iter().filter(|node| members.contains(node.id));
@@ -68,7 +68,8 @@ impl Cluster {
                 }
                 // Of two that meet, the one that can serve now goes on.
                 Some(owner) if !stayed.contains(previous) || !self.open(previous, group) => {
-                    Entry { owner, previous, generation, origin: Origin::Kept }
+                    let (origin, reason) = (Origin::Kept, Reason::Joined);
+                    Entry { owner, previous, generation, origin, reason }
                 }
                 // Whoever comes may have seen a higher generation where it was.
                 Some(_) | None if stayed.contains(previous) && meets => {
@@ -76,7 +77,8 @@ impl Cluster {
                 }
                 Some(_) | None if stayed.contains(previous) => continue,
                 Some(_) | None => {
-                    Entry { owner: NOBODY, previous, generation, origin: Origin::Claimed }
+                    let (origin, reason) = (Origin::Claimed, lost(previous));
+                    Entry { owner: NOBODY, previous, generation, origin, reason }
                 }
             };
         }
@@ -103,7 +105,7 @@ impl Cluster {
         });
         let mut kept = Vec::new();
         for wish in wishes {
-            if wish.asked {
+            if wish.reason == Reason::Asked {
                 self.balance.asked(wish.group.into(), now);
             }
             if let Some(wish) = self.advance(wish) {
@@ -144,8 +146,8 @@ impl Cluster {
             Claim::Releasing { to, settled: true, .. } if to == wish.to => {
                 let generation = self.next_generation()?;
                 let previous = self.own.id;
-                let origin = Origin::Handed;
-                self.name(group, Entry { owner: to, previous, generation, origin });
+                let (origin, reason) = (Origin::Handed, wish.reason);
+                self.name(group, Entry { owner: to, previous, generation, origin, reason });
                 None
             }
             Claim::Releasing { settled: false, .. } => Some(wish),
@@ -172,7 +174,8 @@ impl Cluster {
         for (group, owner) in self.adoption(members) {
             let Some(generation) = self.next_generation() else { return };
             let previous = self.table[group].previous;
-            self.name(group, Entry { owner, previous, generation, origin: Origin::Claimed });
+            let (origin, reason) = (Origin::Claimed, lost(previous));
+            self.name(group, Entry { owner, previous, generation, origin, reason });
         }
         let Possession::Holding { token, .. } = &self.possession else { return };
         let wished: Vec<u16> = token.wishes.iter().map(|wish| wish.group).collect();
@@ -239,7 +242,10 @@ impl Cluster {
         for wish in wanted {
             let known = token.wishes.iter().position(|known| known.group == wish.group);
             match known {
-                Some(at) if (wish.asked || wish.ready) && !token.wishes[at].asked => {
+                Some(at)
+                    if (wish.reason == Reason::Asked || wish.ready)
+                        && token.wishes[at].reason != Reason::Asked =>
+                {
                     token.wishes[at] = wish;
                 }
                 Some(_) => {}
@@ -265,7 +271,7 @@ impl Cluster {
             let to =
                 able.iter().filter(|id| self.open(*id, group)).min_by_key(|id| self.count(*id))?;
             let group = u16::try_from(group).ok()?;
-            Some(Wish { group, to, asked: false, ready: true })
+            Some(Wish { group, to, reason: Reason::Unreached, ready: true })
         };
         ours.filter_map(rescue).collect()
     }
@@ -284,10 +290,12 @@ impl Cluster {
         }
         let adopted = self.adopters(&owners, members).into_iter();
         adopted
-            .filter(|(group, to)| moved.contains(group) && self.open(*to, *group))
+            .filter(|(group, to)| moved.contains(group) && !full(*to) && self.open(*to, *group))
             .filter_map(|(group, to)| {
+                let leaves = self.departs(self.table[group].owner);
+                let reason = if leaves { Reason::Left } else { Reason::Drained };
                 let group = u16::try_from(group).ok()?;
-                Some(Wish { group, to, asked: false, ready: false })
+                Some(Wish { group, to, reason, ready: false })
             })
             .collect()
     }
@@ -296,4 +304,9 @@ impl Cluster {
     pub(super) fn count(&self, id: NodeId) -> usize {
         self.table.iter().filter(|entry| entry.owner == id).count()
     }
+}
+
+/// Why a group has another owner that nobody gave away.
+fn lost(previous: NodeId) -> Reason {
+    if previous == NOBODY { Reason::Vacant } else { Reason::Takeover }
 }

@@ -133,15 +133,25 @@ impl Cluster {
         self.groups[group].networks.iter().all(|network| self.gate(id, *network).0)
     }
 
+    /// Who can own a group when there is need: a drained member where no other can.
+    pub(super) fn able_at_all(&self, group: usize, among: NodeSet) -> NodeSet {
+        let able = self.able(group, among);
+        if able.is_empty() { self.fit(group, among) } else { able }
+    }
+
     /// Who can own a group.
     pub(super) fn able(&self, group: usize, among: NodeSet) -> NodeSet {
+        self.fit(group, among.difference(self.drained))
+    }
+
+    fn fit(&self, group: usize, among: NodeSet) -> NodeSet {
         let group = &self.groups[group];
         let reached = |id: &NodeId| group.networks.iter().all(|n| self.reached(*id, *n));
         let fit = |id: &NodeId| {
             *id == self.own.id && !self.leaving
                 || self.sight(*id).is_some_and(|sight| sight.said.standing != Standing::Leaving)
         };
-        let candidates = group.eligible.intersection(among).difference(self.drained);
+        let candidates = group.eligible.intersection(among);
         candidates.iter().filter(fit).filter(reached).collect()
     }
 

@@ -7,8 +7,8 @@ use super::sight::ids;
 use super::{Cluster, Reply, Request};
 use crate::identity::supersedes;
 use crate::placement::NOBODY;
-use crate::wire::{Standing, Wish};
-use crate::{Event, NodeSet, Peer, Presence, Sight, ViewId};
+use crate::wire::{Load, Standing, Wish};
+use crate::{Event, NodeSet, Peer, Presence, Reason, Sight, ViewId};
 use alloc::vec::Vec;
 use base::time::Duration;
 use base::{Instant, NodeId};
@@ -326,7 +326,7 @@ impl Cluster {
                     return Reply::Impossible;
                 }
                 let Ok(group) = u16::try_from(group) else { return Reply::Impossible };
-                self.wanted.push(Wish { group, to, asked: true, ready: false });
+                self.wanted.push(Wish { group, to, reason: Reason::Asked, ready: false });
                 Reply::Begun
             }
             Request::Drain { node } => self.ask_drain(node, true),
@@ -352,7 +352,17 @@ impl Cluster {
         Reply::Begun
     }
 
-    /// Members that are to own nothing, because an operator said so.
+    /// What each member had to do when the token passed here.
+    pub fn loads(&self) -> &[Load] {
+        &self.balance.told
+    }
+
+    /// By how much leases outlast the newest heartbeat that was echoed.
+    pub const fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Nodes that are to own nothing while any other can, because an operator said so.
     pub const fn drained(&self) -> NodeSet {
         self.drained
     }

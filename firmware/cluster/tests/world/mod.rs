@@ -4,8 +4,8 @@
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
 use cluster::{
-    Channel, Cluster, Event, Incarnation, NetworkSettings, NodeSettings, OwnershipGeneration, Peer,
-    Pulse, Role, Settings, Transmit, ViewId, VipSettings,
+    Channel, Cluster, Event, Incarnation, Moved, NetworkSettings, NodeSettings,
+    OwnershipGeneration, Peer, Pulse, Role, Settings, Transmit, ViewId, VipSettings,
 };
 use model::{Policy, Profile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,7 @@ pub struct Node {
     pub views: usize,
     pub announced: usize,
     pub conflicts: usize,
+    pub moves: Vec<Moved>,
     /// Does not run.
     pub dead: bool,
     /// Its forwarders do not come to obey: statements wait.
@@ -139,6 +140,7 @@ impl World {
             views: 0,
             announced: 0,
             conflicts: 0,
+            moves: Vec::new(),
             dead: false,
             stuck: false,
             waiting: Vec::new(),
@@ -319,6 +321,7 @@ impl World {
                     node.views += 1;
                     node.view = (id, members);
                 }
+                Event::Moved(moved) => node.moves.push(moved),
                 Event::Called { .. } | Event::Condemned(_) => {
                     if self.trace {
                         std::eprintln!("{now} {} {event:?}", id.0);

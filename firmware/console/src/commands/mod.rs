@@ -8,11 +8,13 @@ use model::operator::{Request, Role, Topic};
 
 use crate::parse::Confusion;
 
+mod filters;
 mod given;
 mod table;
 
+pub use filters::FILTERS;
+pub use table::COMMANDS;
 pub(crate) use table::GROUPS;
-pub use table::{COMMANDS, FILTERS};
 
 /// One command.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The table of commands and filters.
+//! The table of commands.
 
 use model::operator::{Request, Role, Topic};
 
@@ -6,7 +6,7 @@ use super::given::{
     ADDRESS, BOX, CAPTURE, COMMENT, COUNT, MOVE, PATH, SERVER, capture, drain, first, number, path,
     ping,
 };
-use super::{Action, Command, Filter, FilterKind, Given, Kind, Mode, Parameter};
+use super::{Action, Command, Given, Kind, Mode, Parameter};
 use crate::parse::Confusion;
 
 const fn show(
@@ -484,21 +484,4 @@ pub(crate) static GROUPS: &[(&str, &str)] = &[
     ("drain", "take a server or a box out of use"),
     ("commit", "put the candidate in force"),
     ("exit", "end configuring"),
-];
-
-/// Every filter.
-pub static FILTERS: &[Filter] = &[
-    Filter { name: "json", kind: FilterKind::Json, about: "write the reply as JSON" },
-    Filter {
-        name: "match",
-        kind: FilterKind::Match,
-        about: "keep rows that contain TEXT, in small or capital letters",
-    },
-    Filter {
-        name: "except",
-        kind: FilterKind::Except,
-        about: "leave out rows that contain TEXT, in small or capital letters",
-    },
-    Filter { name: "count", kind: FilterKind::Count, about: "say how many rows there are" },
-    Filter { name: "nopage", kind: FilterKind::NoPage, about: "do not stop at each screen" },
 ];

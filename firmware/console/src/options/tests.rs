@@ -11,7 +11,8 @@ fn names(options: &Options) -> String {
 
 #[test]
 fn what_may_follow_is_known_at_every_place() {
-    let first = "show arp ping capture drain undrain move restore configure help logout exit reboot poweroff";
+    let first = "show arp ping capture drain undrain move restore configure help logout exit \
+                 reboot poweroff";
     for (scope, before, words, end, free) in [
         (OPERATION, "", first, false, ""),
         (OPERATION, "s", "show", false, ""),

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use base::time::Duration;
-use model::status::{Cluster, Lease, Node, Ownership, Path, Standing};
+use model::status::{Cluster, Lease, Move, Node, Ownership, Path, Standing};
 
 use super::{Cell, Column, View, counter, detail, microseconds, shown, table};
 
@@ -16,6 +16,8 @@ const NODES: &[Column] = &[
     shown("presence"),
     shown("hears_us"),
     shown("drained"),
+    detail("weight"),
+    shown("used_thousandths"),
 ];
 
 const PATHS: &[Column] = &[
@@ -30,7 +32,11 @@ const PATHS: &[Column] = &[
 const VIPS: &[Column] =
     &[shown("vip"), shown("address"), shown("network"), shown("owner"), shown("served")];
 
-const LEASES: &[Column] = &[shown("network"), shown("open"), shown("remaining_milliseconds")];
+const LEASES: &[Column] =
+    &[shown("network"), shown("open"), shown("remaining_milliseconds"), shown("closings")];
+
+const MOVES: &[Column] =
+    &[shown("at"), shown("vips"), shown("from"), shown("to"), shown("reason"), detail("evidence")];
 
 /// Of a box that is no member there is a sentence to say, and the rest is for programs.
 pub(super) fn cluster(cluster: Cluster) -> View {
@@ -53,6 +59,9 @@ pub(super) fn cluster(cluster: Cluster) -> View {
         ("start".into(), Cell::Number(cluster.start.into())),
         ("view".into(), cluster.view.map_or(Cell::Nothing, Cell::Text)),
         ("members".into(), Cell::List(cluster.members)),
+        ("policy".into(), Cell::text(cluster.policy)),
+        ("profile".into(), Cell::text(cluster.profile)),
+        ("patience_milliseconds".into(), milliseconds(cluster.patience)),
     ];
     let refused = cluster.refused.into_iter().map(counter).collect();
     let parts = alloc::vec![
@@ -60,6 +69,7 @@ pub(super) fn cluster(cluster: Cluster) -> View {
         ("paths", table(PATHS, cluster.paths, path)),
         ("vips", table(VIPS, cluster.owners, vip)),
         ("leases", table(LEASES, cluster.leases, lease)),
+        ("moves", table(MOVES, cluster.moves, moved)),
         ("refused", View::Record(refused)),
     ];
     View::Parts { sentence, own, parts }
@@ -74,6 +84,8 @@ fn node(node: Node) -> Vec<Cell> {
         Cell::text(node.presence),
         Cell::Flag(node.hears),
         Cell::Flag(node.drained),
+        Cell::Number(node.weight.into()),
+        node.used.map_or(Cell::Nothing, |used| Cell::Number(used.into())),
     ]
 }
 
@@ -99,7 +111,23 @@ fn vip(vip: Ownership) -> Vec<Cell> {
 }
 
 fn lease(lease: Lease) -> Vec<Cell> {
-    alloc::vec![Cell::Text(lease.network), Cell::Flag(lease.open), milliseconds(lease.remaining),]
+    alloc::vec![
+        Cell::Text(lease.network),
+        Cell::Flag(lease.open),
+        milliseconds(lease.remaining),
+        Cell::Number(lease.closings.into())
+    ]
+}
+
+fn moved(moved: Move) -> Vec<Cell> {
+    alloc::vec![
+        Cell::Time(moved.at),
+        Cell::List(moved.vips),
+        moved.from.map_or(Cell::Nothing, Cell::Text),
+        moved.to.map_or(Cell::Nothing, Cell::Text),
+        Cell::Text(moved.reason.into()),
+        Cell::Text(moved.evidence),
+    ]
 }
 
 fn milliseconds(time: Option<Duration>) -> Cell {

@@ -9,7 +9,7 @@ use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
     BootStep, Candidate, CaptureEnd, Captured, Cause, Cluster, Counter, Direction, Echo,
-    EchoOutcome, Flows, Frame, Health, Lease, Link, LogEntry, Neighbor, NeighborState, Node,
+    EchoOutcome, Flows, Frame, Health, Lease, Link, LogEntry, Move, Neighbor, NeighborState, Node,
     Ownership, Path, Pinged, Port, Presence, Revision, Server, Service, Standing, Traffic,
     Unconfirmed, Version, Vip,
 };
@@ -440,6 +440,8 @@ pub fn cluster() -> Cluster {
         presence,
         hears: id < 3,
         drained: id == 2,
+        weight: 1,
+        used: start.map(|_| u32::from(id) * 125),
     };
     let path = |network: &str, microseconds, lost_in| Path {
         node: "n2".into(),
@@ -460,6 +462,7 @@ pub fn cluster() -> Cluster {
         network: network.into(),
         open: remaining.is_some(),
         remaining: remaining.map(Duration::from_millis),
+        closings: 1,
     };
     Cluster {
         node: "n1".into(),
@@ -479,6 +482,17 @@ pub fn cluster() -> Cluster {
             owner("mail", "192.0.2.25", None),
         ],
         leases: vec![lease("outside", Some(71)), lease("inside", None)],
+        moves: vec![Move {
+            at: Instant::from_millis(9_094),
+            vips: vec!["www6".into()],
+            from: Some("n3".into()),
+            to: Some("n2".into()),
+            reason: "takeover",
+            evidence: "n3 was heard last 94 ms before".into(),
+        }],
+        patience: Some(Duration::from_millis(80)),
+        profile: model::Profile::Auto,
+        policy: model::Policy::Witness,
         refused: counters(&[("not-admitted", 3)]),
     }
 }

@@ -11,7 +11,8 @@ use super::raw::{self, Raw};
 use super::read::{At, Place, nearest};
 use super::value::{is_interface, is_name};
 use super::{
-    Check, Config, Network, Node, Pool, Port, Server, Service, User, Vip, addresses, services,
+    Check, Choice, Config, Network, Node, Pool, Port, Server, Service, User, Vip, addresses,
+    owners, services,
 };
 use crate::limits;
 
@@ -36,7 +37,8 @@ pub(super) fn check(report: &mut Report<'_>, raw: Raw) -> Option<Config> {
         check_ports(report, node, networks);
     }
     check_ids(report, &raw.nodes);
-    build(raw, &links)
+    let owners = owners::check(report, &raw, &links);
+    build(raw, &links, &owners)
 }
 
 fn link(report: &mut Report<'_>, raw: &Raw) -> Links {
@@ -46,34 +48,41 @@ fn link(report: &mut Report<'_>, raw: &Raw) -> Links {
     let mut links =
         Links { networks: Vec::new(), vips: Vec::new(), pools: Vec::new(), ports: Vec::new() };
     for vip in &raw.vips {
-        links.networks.push(find(report, &vip.place, "network", &networks, &vip.network));
+        links.networks.push(find(
+            report,
+            &vip.place,
+            ("network", "network"),
+            &networks,
+            &vip.network,
+        ));
     }
     for service in &raw.services {
-        links.vips.push(find(report, &service.place, "vip", &vips, &service.vip));
-        links.pools.push(find(report, &service.place, "pool", &pools, &service.pool));
+        links.vips.push(find(report, &service.place, ("vip", "vip"), &vips, &service.vip));
+        links.pools.push(find(report, &service.place, ("pool", "pool"), &pools, &service.pool));
     }
     for node in &raw.nodes {
         let ports = node.ports.iter();
-        let ports =
-            ports.map(|port| find(report, &port.place, "network", &networks, &port.network));
+        let ports = ports.map(|port| {
+            find(report, &port.place, ("network", "network"), &networks, &port.network)
+        });
         links.ports.push(ports.collect());
     }
     links
 }
 
-/// The index of what the key `key` refers to; `names` is sorted.
-fn find(
+/// The index of what a key refers to in a table of the document; `names` is sorted.
+pub(super) fn find(
     report: &mut Report<'_>,
     place: &Place,
-    key: &str,
+    (key, table): (&'static str, &str),
     names: &[&str],
     reference: &Option<At<String>>,
 ) -> Option<usize> {
     let At { value, at } = reference.as_ref()?;
     let found = names.binary_search(&value.as_str()).ok();
     if found.is_none() {
-        let what = format!("there is no {key} \"{}\"", clip(value));
-        report.absent(*at, place.key(key), what, candidates(value, names, key));
+        let what = format!("there is no {table} \"{}\"", clip(value));
+        report.absent(*at, place.key(key), what, candidates(value, names, table));
     }
     found
 }
@@ -133,7 +142,7 @@ fn check_ids(report: &mut Report<'_>, nodes: &[raw::Node]) {
     }
 }
 
-fn build(raw: Raw, links: &Links) -> Option<Config> {
+fn build(raw: Raw, links: &Links, owners: &[Choice]) -> Option<Config> {
     let values = |list: Vec<At<_>>| list.into_iter().map(|element| element.value).collect();
     let networks = raw.networks.into_iter().map(|network| Network {
         name: network.name,
@@ -141,13 +150,15 @@ fn build(raw: Raw, links: &Links) -> Option<Config> {
         gateways: network.gateways.into_iter().map(|gateway| gateway.value).collect(),
         management: network.management,
     });
-    let vips = raw.vips.into_iter().zip(&links.networks).map(|(vip, network)| {
+    let vips = raw.vips.into_iter().zip(links.networks.iter().zip(owners));
+    let vips = vips.map(|(vip, (network, owner))| {
         Some(Vip {
             network: (*network)?.into(),
             address: vip.address?.value,
             group: vip.group.unwrap_or_else(|| vip.name.clone()),
             name: vip.name,
             gateway: vip.gateway,
+            owner: *owner,
         })
     });
     let services = raw.services.into_iter().zip(links.vips.iter().zip(&links.pools));
@@ -174,7 +185,8 @@ fn build(raw: Raw, links: &Links) -> Option<Config> {
             })
         });
         let id = u8::try_from(node.id?.value).ok()?;
-        Some(Node { name: node.name, id, ports: ports.collect::<Option<_>>()? })
+        let ports = ports.collect::<Option<_>>()?;
+        Some(Node { name: node.name, id, weight: node.weight.unwrap_or(1), ports })
     });
     let users = raw
         .users

@@ -15,6 +15,7 @@ mod check;
 pub mod document;
 mod manual;
 mod node;
+mod owners;
 mod ports;
 mod problem;
 mod raw;
@@ -32,7 +33,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use base::time::Duration;
-use base::{NetworkId, PoolId, Prefix, VipId};
+use base::{NetworkId, NodeId, PoolId, Prefix, VipId};
 
 use crate::operator::Role;
 
@@ -160,6 +161,25 @@ pub struct Vip {
     pub group: String,
     /// Whether it is a default gateway of servers.
     pub gateway: Gateway,
+    /// Which node is to own it.
+    pub owner: Choice,
+}
+
+/// Which node is to own a virtual address, and with it the addresses of its group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Any that is attached to its network, or what another address of the group says.
+    #[default]
+    Any,
+    /// This one rather than others.
+    Prefer {
+        /// The node.
+        node: NodeId,
+        /// The address moves back when the node returns.
+        back: bool,
+    },
+    /// This one and no other.
+    Pin(NodeId),
 }
 
 /// What is balanced: a VIP, a protocol and ports.
@@ -233,6 +253,9 @@ pub struct Node {
     pub name: String,
     /// Its number in the cluster, not 0.
     pub id: u8,
+    /// Its share of the virtual addresses relative to the other nodes; 0: only what no other can
+    /// own.
+    pub weight: u16,
     /// Its ports, sorted by name.
     pub ports: Vec<Port>,
 }

@@ -52,6 +52,9 @@ pub(super) struct Vip {
     pub(super) address: Option<At<IpAddr>>,
     pub(super) group: Option<String>,
     pub(super) gateway: Gateway,
+    pub(super) prefer: Option<At<String>>,
+    pub(super) back: bool,
+    pub(super) pin: Option<At<String>>,
 }
 
 pub(super) struct Service {
@@ -95,6 +98,7 @@ pub(super) struct Node {
     pub(super) place: Place,
     pub(super) name: String,
     pub(super) id: Option<At<u16>>,
+    pub(super) weight: Option<u16>,
     pub(super) ports: Vec<Port>,
 }
 
@@ -211,7 +215,10 @@ fn vip(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Vip {
     let address = table.address(report, "address");
     let group = table.name(report, "group").map(|group| group.value);
     let gateway = word(report, &table, "gateway", Gateway::from_word, Gateway::Off);
-    Vip { place: table.place, name, network, address, group, gateway }
+    let prefer = table.name(report, "prefer");
+    let back = table.boolean(report, "return").unwrap_or(false);
+    let pin = table.name(report, "pin");
+    Vip { place: table.place, name, network, address, group, gateway, prefer, back, pin }
 }
 
 fn service(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Service {
@@ -252,8 +259,9 @@ fn server(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Server
 
 fn node(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Node {
     let id = table.integer(report, "id");
+    let weight = table.integer(report, "weight").map(|weight| weight.value);
     let ports = each(report, &table, "port", port);
-    Node { place: table.place, name, id, ports }
+    Node { place: table.place, name, id, weight, ports }
 }
 
 fn user(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> User {

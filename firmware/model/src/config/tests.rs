@@ -371,6 +371,66 @@ fn defaults_are_what_the_schema_says() {
     assert_eq!(check.timeout, Duration::from_millis(200));
 }
 
+/// Two nodes, of which the second has no port inside.
+fn owned(lines: &str, more: &str) -> String {
+    EXAMPLE.replace("group = \"www\"", "").replace("[vip.www]", &format!("[vip.www]\n{lines}"))
+        + "[node.n2]\nid = 2\nweight = 3\n[node.n2.port.eth0]\nnetwork = \"outside\"\n\
+           addresses = [\"192.0.2.12/24\", \"2001:db8:1::12/64\"]\n"
+        + more
+}
+
+#[test]
+fn a_vip_may_say_which_node_is_to_own_it() {
+    let choice = |lines: &str| {
+        let config = Config::parse(&owned(lines, "")).unwrap();
+        let www = config.vips.iter().find(|vip| vip.name == "www").unwrap();
+        assert_eq!(config.node("n2").map(|node| node.weight), Some(3));
+        assert_eq!(config.node("n1").map(|node| node.weight), Some(1));
+        www.owner
+    };
+    let (n1, n2) = (base::NodeId(1), base::NodeId(2));
+    for (lines, expected) in [
+        ("", Choice::Any),
+        ("prefer = \"n2\"", Choice::Prefer { node: n2, back: false }),
+        ("prefer = \"n1\"\nreturn = true", Choice::Prefer { node: n1, back: true }),
+        ("pin = \"n2\"", Choice::Pin(n2)),
+    ] {
+        assert_eq!(choice(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn an_owner_that_cannot_be_or_that_contradicts_another_is_a_problem() {
+    let gw = |lines: &str| owned("", "").replace("[vip.gw]", &format!("[vip.gw]\n{lines}"));
+    let grouped = |lines: &str| {
+        let text = owned("group = \"gw\"\nprefer = \"n1\"", "");
+        text.replace("[vip.gw]", &format!("[vip.gw]\n{lines}"))
+    };
+    for (text, told) in [
+        (owned("prefer = \"n3\"", ""), "vip.www.prefer: there is no node \"n3\""),
+        (owned("pin = \"n7\"", ""), "vip.www.pin: there is no node \"n7\""),
+        (
+            gw("prefer = \"n2\""),
+            "vip.gw.prefer: node \"n2\" is not attached to network \"inside\" of VIP \"gw\"",
+        ),
+        (gw("pin = \"n2\""), "vip.gw.pin: node \"n2\" is not attached to network \"inside\""),
+        (
+            owned("group = \"gw\"\nprefer = \"n2\"", ""),
+            "vip.www.prefer: node \"n2\" is not attached to network \"inside\" of VIP \"gw\"",
+        ),
+        (
+            owned("prefer = \"n1\"\npin = \"n1\"", ""),
+            "vip.www.pin: it has a preferred owner as well, which says nothing beside a pinned one",
+        ),
+        (owned("return = true", ""), "vip.www.return: it prefers no node to which it could return"),
+        (grouped("pin = \"n1\""), "vip.www: VIP \"gw\" of the same group says something else"),
+    ] {
+        let problems = problems(&text);
+        assert!(problems.len() == 1 && problems[0].starts_with(told), "{told}: {problems:?}");
+    }
+    assert!(Config::parse(&grouped("prefer = \"n1\"")).is_ok(), "both say the same");
+}
+
 #[test]
 fn every_word_of_the_schema_that_is_built_is_accepted_and_no_other() {
     fn tables(section: &'static schema::Section, found: &mut Vec<&'static schema::Section>) {

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use base::time::Duration;
+use base::time::{Duration, Instant};
 
 use super::Counter;
+use crate::config::{Policy, Profile};
 
 /// The cluster as this box sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,16 @@ pub struct Cluster {
     pub owners: Vec<Ownership>,
     /// Until when this box may serve, by network.
     pub leases: Vec<Lease>,
+    /// The latest changes of owners, the newest last.
+    pub moves: Vec<Move>,
+    /// By how much a lease outlasts the newest heartbeat that others have echoed, and after which
+    /// silence they take over: chosen from the profile and the jitter that is measured. None where
+    /// nobody else is configured.
+    pub patience: Option<Duration>,
+    /// How fast failures are to be detected.
+    pub profile: Profile,
+    /// What a node does that does not hear the others.
+    pub policy: Policy,
     /// Datagrams under the name of the cluster that were refused since this start, by reason.
     pub refused: Vec<Counter>,
 }
@@ -82,6 +93,10 @@ pub struct Node {
     pub hears: bool,
     /// An operator has it own nothing, until it is restored.
     pub drained: bool,
+    /// Its share of the virtual addresses relative to the others.
+    pub weight: u16,
+    /// What it has to do, in thousandths of what it can carry, as far as it is known.
+    pub used: Option<u32>,
 }
 
 /// Whether a node is heard.
@@ -156,4 +171,33 @@ pub struct Lease {
     pub open: bool,
     /// For how much longer, unless it is renewed before; none: it is closed, or open for ever.
     pub remaining: Option<Duration>,
+    /// How often it has ended since the start; the beginning, when there is none, counts as the
+    /// first.
+    pub closings: u32,
+}
+
+/// Virtual addresses that have another owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// When this box learned of it.
+    pub at: Instant,
+    /// Their names: those of one group.
+    pub vips: Vec<String>,
+    /// Who had them.
+    pub from: Option<String>,
+    /// Who has them.
+    pub to: Option<String>,
+    /// Why, in one word that does not change.
+    pub reason: &'static str,
+    /// What that was concluded from, in a sentence without end.
+    pub evidence: String,
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nobody = || "nobody";
+        let from = self.from.as_deref().unwrap_or_else(nobody);
+        let to = self.to.as_deref().unwrap_or_else(nobody);
+        write!(f, "{} from {from} to {to}: {}", self.vips.join(", "), self.evidence)
+    }
 }

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
@@ -202,6 +203,16 @@ impl Council {
         self.cluster.drained()
     }
 
+    /// What a node had to do when the token passed here, in thousandths of what it can carry.
+    pub fn used(&self, node: NodeId) -> Option<u32> {
+        self.cluster.loads().iter().find(|load| load.node == node).map(|load| load.used)
+    }
+
+    /// By how much a lease outlasts the newest heartbeat that was echoed.
+    pub const fn lease(&self) -> Duration {
+        self.cluster.lease()
+    }
+
     /// The node at a place of [`Owner::Peer`].
     pub fn peer(&self, place: u16) -> Option<NodeId> {
         self.peers.get(usize::from(place)).copied()
@@ -228,9 +239,10 @@ impl Council {
                     self.view = (!members.is_empty()).then(|| (id, members.clone()));
                     self.agreed.push_back(Agreed::Note(Event::View { id, members }));
                 }
-                note @ (Event::Called { .. } | Event::Condemned(_) | Event::Conflict { .. }) => {
-                    self.agreed.push_back(Agreed::Note(note))
-                }
+                note @ (Event::Called { .. }
+                | Event::Condemned(_)
+                | Event::Moved(_)
+                | Event::Conflict { .. }) => self.agreed.push_back(Agreed::Note(note)),
             }
         }
     }

@@ -36,7 +36,7 @@ pub use council::{Agreed, Council};
 pub use framing::Framing;
 pub use request::{Wanted, request};
 pub use settings::{Card, settings};
-pub use show::{Gates, show};
+pub use show::{Gates, moved, show};
 
 /// What [`Beat`] tells [`Council`]. Nothing of it may get lost but older
 /// reports and counts.

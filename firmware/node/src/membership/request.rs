@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use base::{Instant, NodeId, VipId};
 use cluster::{Reply, Request};
 use dataplane::tables::Owner;
-use model::config::{Node, Vip};
+use model::config::{Choice, Node, Vip};
 
 use super::council::Council;
 use super::settings::id;
@@ -174,7 +174,20 @@ impl<'c> Asked<'c> {
                 node.name, vip.name
             ));
         }
-        Ok(())
+        // One address speaks for its group.
+        let pinned = self.group(vip).into_iter().find_map(|vip| match vip.owner {
+            Choice::Pin(node) => Some((vip, node)),
+            Choice::Any | Choice::Prefer { .. } => None,
+        });
+        match pinned.filter(|(_, pinned)| *pinned != id(node)) {
+            Some((vip, pinned)) => Err(format!(
+                "{} is pinned to {} by the configuration (vip.{}.pin)",
+                vip.name,
+                self.name(pinned),
+                vip.name
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The addresses that have the same owner as this one, itself among them.

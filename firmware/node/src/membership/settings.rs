@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use base::{NetworkId, NodeId};
 use cluster::seal::{Identity, Salt, Secrets, tag};
 use cluster::{Incarnation, NetworkSettings, NodeSettings, Settings, VipSettings};
-use model::config::{Config, Node};
+use model::config::{Choice, Config, Node};
 
 /// Who this node is, for this start of it.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub fn settings(config: &Config, node: &Node, incarnation: Incarnation) -> Setti
     let nodes = config.nodes.iter().map(|node| NodeSettings {
         id: id(node),
         networks: node.ports.iter().map(|port| port.network).collect(),
-        weight: 100,
+        weight: node.weight,
     });
     let networks = config.networks.iter().enumerate().map(|(place, network)| {
         let here = |address| config.network_of(address) == Some(NetworkId::from(place));
@@ -46,12 +46,17 @@ pub fn settings(config: &Config, node: &Node, incarnation: Incarnation) -> Setti
     });
     let vips = config.vips.iter().map(|vip| {
         let first = config.vips.iter().position(|other| other.group == vip.group);
+        let (prefer, pin, back) = match vip.owner {
+            Choice::Any => (None, None, false),
+            Choice::Prefer { node, back } => (Some(node), None, back),
+            Choice::Pin(node) => (None, Some(node), false),
+        };
         VipSettings {
             network: vip.network,
             group: u16::try_from(first.unwrap_or_default()).unwrap_or(u16::MAX),
-            prefer: None,
-            pin: None,
-            back: false,
+            prefer,
+            pin,
+            back,
         }
     });
     Settings {

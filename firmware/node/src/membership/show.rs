@@ -1,12 +1,14 @@
 //! What an operator sees of the cluster.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use base::{Instant, NetworkId, NodeId, VipId};
+use cluster::{Moved, Reason};
 use dataplane::tables::Owner;
-use model::config::Node;
+use model::config::{Config, Node};
 use model::limits::NETWORKS;
 use model::status::{self, Counter, Standing};
 
@@ -39,7 +41,7 @@ pub fn show(
         node: node.name.clone(),
         standing,
         start: show.council().map_or(0, |council| council.incarnation().0),
-        view: view.map(|(id, _)| alloc::format!("{id}")),
+        view: view.map(|(id, _)| format!("{id}")),
         members: match standing {
             Standing::Alone => alloc::vec![node.name.clone()],
             Standing::Secretless | Standing::Outside | Standing::Member => {
@@ -50,10 +52,57 @@ pub fn show(
         paths: show.paths(),
         owners: show.owners(),
         leases: node.ports.iter().map(|port| show.lease(port.network)).collect(),
+        moves: Vec::new(),
+        patience: show.council().map(Council::lease),
+        profile: config.cluster.profile,
+        policy: config.cluster.policy,
         refused: refused
             .map(|(reason, value)| Counter { name: reason.name().to_owned(), value })
             .collect(),
     }
+}
+
+/// A change of owners, in the words of the configuration.
+pub fn moved(now: Instant, config: &Config, moved: &Moved) -> status::Move {
+    let name = |node: NodeId| node_name(config, node);
+    let vips = moved.vips.iter().filter_map(|vip| config.vips.get(vip.index()));
+    let percent = |thousandths: u32| thousandths.div_ceil(10);
+    let from = moved.from.map_or_else(|| "nobody".to_owned(), name);
+    let to = moved.to.map_or_else(|| "nobody".to_owned(), name);
+    let evidence = match (moved.reason, moved.heard, moved.used) {
+        (Reason::Vacant, ..) => "nobody had it".to_owned(),
+        (Reason::Takeover, Some(heard), _) => {
+            format!(
+                "{from} is no member any more, it was heard {} ms ago",
+                now.since(heard).as_millis()
+            )
+        }
+        (Reason::Takeover, None, _) => format!("{from} is no member any more"),
+        (Reason::Joined, ..) => format!("{to} had it where it comes from"),
+        (Reason::Asked, ..) => "an operator asked for it".to_owned(),
+        (Reason::Drained, ..) => format!("an operator drains {from}"),
+        (Reason::Left, ..) => format!("{from} leaves in order"),
+        (Reason::Unreached, ..) => format!("{from} is not reached on its network"),
+        (Reason::Preferred, ..) => format!("{to} is preferred, and is back"),
+        (Reason::Levelled, ..) => format!("{from} had more of them than {to} for its weight"),
+        (Reason::Relieved, _, Some([busy, idle])) => {
+            format!("{from} had {} % to do, {to} {} %", percent(busy), percent(idle))
+        }
+        (Reason::Relieved, _, None) => format!("{from} had more to do than {to}"),
+    };
+    status::Move {
+        at: now,
+        vips: vips.map(|vip| vip.name.clone()).collect(),
+        from: moved.from.map(name),
+        to: moved.to.map(name),
+        reason: moved.reason.word(),
+        evidence,
+    }
+}
+
+fn node_name(config: &Config, node: NodeId) -> String {
+    let known = config.nodes.iter().find(|it| id(it) == node);
+    known.map_or_else(|| format!("{}", node.0), |known| known.name.clone())
 }
 
 /// What all parts are made of.
@@ -95,6 +144,8 @@ impl<'c> Show<'c> {
             member: viewed || (own && self.control.plan().config().nodes.len() < 2),
             presence,
             hears: own || hears,
+            weight: of.weight,
+            used: self.council().and_then(|council| council.used(id(of))),
             drained: self.council().is_some_and(|council| council.drained().contains(id(of))),
         }
     }
@@ -147,13 +198,14 @@ impl<'c> Show<'c> {
         let open = self.now < until;
         let counted = open && until < Instant::FAR;
         let remaining = counted.then(|| until.since(self.now));
-        status::Lease { network: self.network(network), open, remaining }
+        let gates = self.council().and_then(Council::report).into_iter().flat_map(|it| &it.gates);
+        let closings = gates.filter(|gate| gate.network == network).map(|gate| gate.closings);
+        let closings = closings.sum();
+        status::Lease { network: self.network(network), open, remaining, closings }
     }
 
     fn name(&self, node: NodeId) -> String {
-        let nodes = &self.control.plan().config().nodes;
-        let known = nodes.iter().find(|it| id(it) == node);
-        known.map_or_else(|| alloc::format!("{}", node.0), |known| known.name.clone())
+        node_name(self.control.plan().config(), node)
     }
 
     fn network(&self, network: NetworkId) -> String {

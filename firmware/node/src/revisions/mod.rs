@@ -136,16 +136,7 @@ impl Engine {
             Request::Delete { path } => {
                 self.edit(origin, |lock| lock.change(|document| document.delete(path)))
             }
-            Request::ShowCandidate { path } => match self.candidate(origin) {
-                Ok(lock) if path.is_empty() => {
-                    Reply::Lines(lock.text().lines().map(ToString::to_string).collect())
-                }
-                Ok(lock) => match lock.document.get(path) {
-                    Some(text) => Reply::Lines(text.lines().map(ToString::to_string).collect()),
-                    None => Reply::Refused(format!("{path}: nothing is set there")),
-                },
-                Err(refusal) => refusal.into(),
-            },
+            Request::ShowCandidate { path } => self.show(origin, path),
             Request::Compare => self.compare(origin),
             Request::CommitCheck => match self.checked(origin) {
                 Ok(_) => Reply::Done("the candidate can be committed".into()),
@@ -184,6 +175,18 @@ impl Engine {
             | Request::Stop => return None,
         };
         Some(Outcome { reply, apply: None })
+    }
+
+    fn show(&mut self, origin: &Origin, path: &str) -> Reply {
+        let lines = |text: &str| Reply::Lines(text.lines().map(ToString::to_string).collect());
+        match self.candidate(origin) {
+            Ok(lock) if path.is_empty() => lines(&lock.text()),
+            Ok(lock) => match lock.document.get(path) {
+                Some(text) => lines(&text),
+                None => Reply::Refused(format!("{path}: nothing is set there")),
+            },
+            Err(refusal) => refusal.into(),
+        }
     }
 
     /// A session asks for something that is not for this room.

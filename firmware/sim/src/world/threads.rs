@@ -228,6 +228,7 @@ impl World {
                 Decision::Condemned(nodes) => {
                     self.say(|| format!("n{} condemns {nodes:?}", node + 1));
                 }
+                Decision::Moved(moved) => self.say(|| format!("n{}: {moved:?}", node + 1)),
                 Decision::Conflict { vip, mac } => {
                     self.say(|| format!("n{}: VIP {} is at {mac:?}", node + 1, vip.0));
                 }

@@ -11,9 +11,9 @@ use cluster::seal::Secrets;
 use cluster::{Channel, Event as Note, Incarnation, Peer};
 use model::config::{Config, Node};
 use model::event::Event;
-use model::limits::CLUSTER_PORT;
+use model::limits::{self, CLUSTER_PORT};
 use model::operator::{Origin, Reply};
-use model::status::{Cluster, Vip};
+use model::status::{Cluster, Move, Vip};
 use netio::{Datagrams, Transmitter};
 use node::membership::{Agreed, Beat, Card, Council, News, Wanted};
 use node::status::Measured;
@@ -48,6 +48,8 @@ pub struct Membership {
     /// What the forwarders look at.
     gates: Arc<Gates>,
     secrets: Secrets,
+    /// The latest changes of owners, the newest last.
+    moves: VecDeque<Move>,
     /// Starts of this box are counted in this file.
     count: Option<std::path::PathBuf>,
 }
@@ -72,6 +74,7 @@ impl Membership {
             unsettled: VecDeque::new(),
             gates,
             secrets,
+            moves: VecDeque::new(),
             count,
         }
     }
@@ -209,7 +212,10 @@ impl ControlThread {
     pub(super) fn show_cluster(&self, now: Instant) -> Cluster {
         let gates = self.member.as_ref().map(|member| member.gates.until());
         let council = self.member.as_ref().map(|member| &member.council);
-        node::membership::show(now, &self.control, council.zip(gates.as_ref()))
+        let mut cluster = node::membership::show(now, &self.control, council.zip(gates.as_ref()));
+        let moves = self.member.iter().flat_map(|member| &member.moves);
+        cluster.moves.extend(moves.cloned());
+        cluster
     }
 
     /// What an operator wants of the cluster.
@@ -270,6 +276,15 @@ impl ControlThread {
                 }
                 Agreed::Ask(network) => self.control.ask_witnesses(network),
                 Agreed::Peers(peers) => self.control.handle_peers(now, peers),
+                Agreed::Note(Note::Moved(moved)) => {
+                    let config = self.control.plan().config();
+                    let moved = node::membership::moved(now, config, &moved);
+                    if member.moves.len() == limits::MOVES_KEPT {
+                        member.moves.pop_front();
+                    }
+                    member.moves.push_back(moved.clone());
+                    self.journal.note(&Event::VipsMoved(moved));
+                }
                 Agreed::Note(note) => {
                     if let Some(event) = told(&note, self.control.plan().config()) {
                         self.journal.note(&event);
@@ -348,7 +363,11 @@ fn told(note: &Note, config: &Config) -> Option<Event> {
             let network = network.map(|network| network.name.clone()).unwrap_or_default();
             Event::AddressConflict { address, network, mac: *mac }
         }
-        Note::Orders(_) | Note::Ownership(_) | Note::Probe(_) | Note::Announce(_) => return None,
+        Note::Moved(_)
+        | Note::Orders(_)
+        | Note::Ownership(_)
+        | Note::Probe(_)
+        | Note::Announce(_) => return None,
     })
 }
 

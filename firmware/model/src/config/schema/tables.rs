@@ -171,8 +171,27 @@ static VIP: Section = Section {
             default: Default::Value("off"),
             about: "Whether servers use it as their default gateway for traffic of their own.",
         },
-        not_built("prefer", "The node that should own it."),
-        not_built("pin", "The only node that may own it."),
+        Key {
+            name: "prefer",
+            kind: Kind::Reference("node"),
+            default: Default::Means("whichever node has least to do"),
+            about: "The node that owns it at first and that levelling does not take it from; it \
+                    is attached to the networks of all VIPs of the group. One VIP speaks for its \
+                    group.",
+        },
+        Key {
+            name: "return",
+            kind: Kind::Boolean,
+            default: Default::Value("false"),
+            about: "Whether it moves back when the preferred node is a member again.",
+        },
+        Key {
+            name: "pin",
+            kind: Kind::Reference("node"),
+            default: Default::Means("any node that is attached to its network"),
+            about: "The only node that may own it, and its group: nobody takes it over. Not \
+                    together with prefer.",
+        },
         not_built("spread", "Whether its flows are shared among nodes."),
     ],
 };
@@ -377,7 +396,13 @@ static NODE: Section = Section {
             default: Default::Means("none"),
             about: "Its ports.",
         },
-        not_built("weight", "Its share of the VIPs relative to the other nodes."),
+        Key {
+            name: "weight",
+            kind: Kind::Integer { least: 0, most: limits::WEIGHT },
+            default: Default::Value("1"),
+            about: "Its share of the VIPs relative to the other nodes; 0: it owns only what \
+                    nobody else can.",
+        },
     ],
 };
 
