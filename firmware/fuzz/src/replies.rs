@@ -289,6 +289,7 @@ fn cluster(foreign: &Foreign) -> Reply {
             network: foreign.text(which + 1),
             owner: (which.is_multiple_of(2)).then(|| foreign.text(which + 2)),
             served: which.is_multiple_of(3),
+            used: which.is_multiple_of(3).then_some(u16::MAX),
         }),
         leases: foreign.table(|foreign, which| Lease {
             network: foreign.text(which),

@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod announce;
 mod control;
+pub mod load;
 pub mod membership;
 mod neighbors;
 mod numbers;

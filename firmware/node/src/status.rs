@@ -191,7 +191,7 @@ impl Control {
     }
 }
 
-fn service(measured: &Measured, id: ServiceId) -> FlowTraffic {
+pub(crate) fn service(measured: &Measured, id: ServiceId) -> FlowTraffic {
     let services = &measured.counters.services;
     services.get(id.index()).copied().unwrap_or_default()
 }

@@ -2,12 +2,14 @@
 
 mod captures;
 mod errands;
+mod load;
 pub mod membership;
+mod parting;
 mod questions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ use crate::journal::Journal;
 use crate::others::Others;
 use crate::ports::{Change, Doors};
 use crate::wiring::{ControlEnds, PortChange};
+
+pub use parting::Ending;
 
 /// Without anything to do control looks around this often: the proof that it makes progress.
 const IDLE: Duration = Duration::from_millis(500);
@@ -60,27 +64,6 @@ pub struct Question {
     pub answer: Sender<Reply>,
     /// Wakes who waits for it.
     pub wake: Arc<Wake>,
-}
-
-/// How the box is to end, set by an operator and carried out by the main thread.
-#[derive(Debug, Default)]
-pub struct Ending(AtomicU8);
-
-impl Ending {
-    /// It is to start again.
-    pub const REBOOT: u8 = 1;
-    /// It is to go off.
-    pub const POWER_OFF: u8 = 2;
-
-    /// Asks for it.
-    pub fn ask(&self, how: u8) {
-        self.0.store(how, Ordering::Release);
-    }
-
-    /// What was asked for; 0 is nothing.
-    pub fn get(&self) -> u8 {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 /// What the control thread works with.
@@ -126,6 +109,7 @@ impl ControlThread {
     /// Controls for ever.
     pub fn run(mut self) -> ! {
         let mut state = State::new(&self);
+        self.ending.set_control(self.wake.clone());
         loop {
             self.progress.fetch_add(1, Ordering::Relaxed);
             let now = clock::now();
@@ -140,6 +124,8 @@ impl ControlThread {
             self.say();
             self.hear_operators(now, &mut state);
             self.answer(now, &mut state);
+            self.look_at_load(now, &mut state);
+            self.part(now, &mut state.parting);
             self.sleep(&state);
         }
     }
@@ -302,7 +288,7 @@ impl ControlThread {
             }
             Topic::Log => Reply::Log(self.journal.entries()),
             Topic::Neighbors => Reply::Neighbors(control.show_neighbors()),
-            Topic::Cluster => Reply::Cluster(self.show_cluster(now)),
+            Topic::Cluster => Reply::Cluster(self.show_cluster(now, &state.load.vips)),
             Topic::Config | Topic::Revisions | Topic::Sessions | Topic::Candidate => {
                 Reply::Refused(UNANSWERED.into())
             }
@@ -376,12 +362,17 @@ impl ControlThread {
             self.doors.next_deadline(),
             self.engine.next_deadline(),
             member.and_then(membership::Membership::next_deadline),
+            member.map(|_| state.load.due()),
         ];
         let now = clock::now();
         let next = deadlines.into_iter().flatten().min().map_or(IDLE, |at| at.since(now));
         let blocked = state.tables.iter().any(Option::is_some) || !state.doors.is_empty();
-        let limit =
-            if blocked || !state.waiting.is_empty() { Duration::from_millis(5) } else { IDLE };
+        let parting = self.ending.is_parting();
+        let limit = if parting || blocked || !state.waiting.is_empty() {
+            Duration::from_millis(5)
+        } else {
+            IDLE
+        };
         let mut fds = vec![self.wake.fd()];
         fds.extend(self.doors.fd());
         fds.extend(member.into_iter().flat_map(membership::Membership::fds));
@@ -401,6 +392,10 @@ struct State {
     measured: Measured,
     /// The milestone is stamped.
     serving: bool,
+    parting: parting::Parting,
+    /// For how long the busiest worker has had frames to look at.
+    busy: Duration,
+    load: load::Load,
 }
 
 impl State {
@@ -417,6 +412,9 @@ impl State {
                 generation: 0,
             },
             serving: false,
+            parting: parting::Parting::default(),
+            busy: Duration::ZERO,
+            load: load::Load::default(),
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Worker {
     pinned: bool,
     /// When that was last looked at.
     pinned_at: Instant,
+    /// For how long there have been frames to look at, since the start.
+    busy: Duration,
 }
 
 impl Worker {
@@ -65,16 +67,21 @@ impl Worker {
             spin,
             pinned: false,
             pinned_at: Instant::ZERO,
+            busy: Duration::ZERO,
         }
     }
 
     /// Forwards for ever.
     pub fn run(mut self) -> ! {
         let mut idle_since: Option<Instant> = None;
+        let mut busy_since: Option<Instant> = None;
         loop {
             self.ends.shared.made_progress();
             self.take_changes();
             let now = clock::now();
+            if let Some(since) = busy_since.take() {
+                self.busy += now.since(since);
+            }
             let mut busy = false;
             for port in 0..PORTS {
                 busy |= self.receive(now, port, Ring::Own);
@@ -84,6 +91,7 @@ impl Worker {
             self.look_at_time(now);
             self.measure(now);
             if busy {
+                busy_since = Some(now);
                 idle_since = None;
                 continue;
             }
@@ -266,6 +274,7 @@ impl Worker {
         let Some(measured) = place.as_mut() else { return };
         measured.at = now;
         measured.generation = self.tables.generation;
+        measured.busy = self.busy;
         measured.counters.copy(self.forwarder.counters());
         measure_flows(&self.forwarder, &mut measured.flows);
         for (port, into) in measured.ports.iter_mut().enumerate().take(PORTS) {
@@ -407,5 +416,6 @@ pub fn empty_measurements(services: usize, servers: usize) -> Box<Measurements> 
         ports: vec![PortCounts::default(); PORTS],
         at: Instant::ZERO,
         generation: 0,
+        busy: Duration::ZERO,
     })
 }

@@ -73,6 +73,9 @@ pub fn watch(
         });
         let end = end.or_else(|| threads.tend(journal).then_some(End::Died));
         if let Some(end) = end {
+            if end != End::Died {
+                ending.part();
+            }
             return (end, machine);
         }
         let now = clock::now();

@@ -15,6 +15,7 @@ use netio::{Receiver, Transmitter, Wake};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base::Instant;
 use node::status::PortCounts;
@@ -154,6 +155,8 @@ pub struct Measurements {
     pub at: Instant,
     /// The generation of the tables that the worker had then.
     pub generation: u32,
+    /// For how long the worker had frames to look at, since its start.
+    pub busy: Duration,
 }
 
 impl WorkerShared {

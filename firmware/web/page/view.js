@@ -116,6 +116,7 @@ const TABLES = {
       ["Cluster", standing, "state"],
       ["From here", (row) => (row.presence === "own" ? "this box" : row.hears_us || row.presence === "silent" ? row.presence : `${row.presence}, does not hear us`)],
       ["VIPs", (row) => count(row.vips), "number"],
+      ["Load", (row) => (row.used_thousandths === null ? "–" : `${Math.ceil(row.used_thousandths / 10)}\u00a0%`), "number"],
       ["Action", (row) => row.member && { word: row.drained ? "Restore" : "Drain", of: row.node }, "action", "operate"],
     ],
   },

@@ -264,6 +264,7 @@ fn cluster(cluster: &status::Cluster) -> Value {
                 "network": vip.network,
                 "owner": vip.owner,
                 "served": vip.served,
+                "used_thousandths": vip.used,
             })
         }),
         "leases": list(&cluster.leases, |lease| {

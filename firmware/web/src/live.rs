@@ -309,6 +309,7 @@ mod tests {
             network: "outside".into(),
             owner: owner.map(Into::into),
             served: false,
+            used: None,
         };
         let cluster = Cluster {
             node: "n1".into(),

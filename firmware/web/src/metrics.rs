@@ -252,6 +252,7 @@ mod tests {
             network: "outside".into(),
             owner: owner.map(Into::into),
             served: false,
+            used: None,
         };
         let lease = |network: &str, open| model::status::Lease {
             network: network.into(),

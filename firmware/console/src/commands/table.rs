@@ -127,7 +127,10 @@ pub static COMMANDS: &[Command] = &[
          are as this box knows them; served is whether it answers here now. A lease that is not \
          renewed closes, and nothing is served on its network then. Refused are datagrams on \
          the cluster's port that were not believed, by reason; a few are usual while boxes \
-         start. JSON has which start of each node was heard as well.",
+         start. Patience is the silence after which others take over. Used is what a node or an \
+         address has to do, in thousandths of what the node can carry. Closings are how often a \
+         lease has ended. Moves are the latest changes of owners and why. JSON has what that was \
+         concluded from, each node's weight, and which start of it was heard as well.",
         Topic::Cluster,
     ),
     show(

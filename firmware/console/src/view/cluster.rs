@@ -29,8 +29,14 @@ const PATHS: &[Column] = &[
     shown("lost_out"),
 ];
 
-const VIPS: &[Column] =
-    &[shown("vip"), shown("address"), shown("network"), shown("owner"), shown("served")];
+const VIPS: &[Column] = &[
+    shown("vip"),
+    shown("address"),
+    shown("network"),
+    shown("owner"),
+    shown("served"),
+    shown("used_thousandths"),
+];
 
 const LEASES: &[Column] =
     &[shown("network"), shown("open"), shown("remaining_milliseconds"), shown("closings")];
@@ -107,6 +113,7 @@ fn vip(vip: Ownership) -> Vec<Cell> {
         Cell::Text(vip.network),
         vip.owner.map_or(Cell::Nothing, Cell::Text),
         Cell::Flag(vip.served),
+        vip.used.map_or(Cell::Nothing, |used| Cell::Number(used.into())),
     ]
 }
 

@@ -457,6 +457,7 @@ pub fn cluster() -> Cluster {
         network: "outside".into(),
         owner: owner.map(Into::into),
         served: owner == Some("n1"),
+        used: (owner == Some("n1")).then_some(125),
     };
     let lease = |network: &str, remaining: Option<u64>| Lease {
         network: network.into(),

@@ -160,6 +160,8 @@ pub struct Ownership {
     pub owner: Option<String>,
     /// Whether this box answers for it now: it owns it, its port works, its lease is open.
     pub served: bool,
+    /// What it has this box do while it is served here, in thousandths of what the box can carry.
+    pub used: Option<u16>,
 }
 
 /// Until when this box may serve the virtual addresses of one network.

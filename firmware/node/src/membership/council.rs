@@ -146,6 +146,11 @@ impl Council {
         reply
     }
 
+    /// What each virtual address has this node do, in thousandths of what it can carry.
+    pub fn handle_load(&mut self, now: Instant, vips: &[u16]) {
+        self.cluster.handle_load(now, vips);
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.cluster.handle_timeout(now);

@@ -186,6 +186,7 @@ impl<'c> Show<'c> {
                 network: self.network(vip.network),
                 owner,
                 served: may && attached.is_some_and(|attached| attached.up),
+                used: None,
             }
         });
         owners.collect()

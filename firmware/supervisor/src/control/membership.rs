@@ -150,6 +150,17 @@ impl Membership {
         self.pulse.wake();
     }
 
+    /// What each virtual address has this box do.
+    pub fn handle_load(&mut self, now: Instant, vips: &[u16]) {
+        self.council.handle_load(now, vips);
+    }
+
+    /// Begins to hand everything over. False: nobody is there who could take it.
+    pub fn leave(&mut self, now: Instant) -> bool {
+        self.council.members().count() > 1
+            && self.council.handle_request(now, cluster::Request::Leave) == cluster::Reply::Begun
+    }
+
     /// Hears the pulse thread and the other boxes.
     fn hear(&mut self, now: Instant) {
         if !self.pending.is_empty() {
@@ -209,12 +220,15 @@ impl Membership {
 
 impl ControlThread {
     /// The cluster as this box sees it.
-    pub(super) fn show_cluster(&self, now: Instant) -> Cluster {
+    pub(super) fn show_cluster(&self, now: Instant, loads: &[u16]) -> Cluster {
         let gates = self.member.as_ref().map(|member| member.gates.until());
         let council = self.member.as_ref().map(|member| &member.council);
         let mut cluster = node::membership::show(now, &self.control, council.zip(gates.as_ref()));
         let moves = self.member.iter().flat_map(|member| &member.moves);
         cluster.moves.extend(moves.cloned());
+        for (owner, load) in cluster.owners.iter_mut().zip(loads) {
+            owner.used = owner.served.then_some(*load);
+        }
         cluster
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
 
 use base::Instant;
 use model::operator::{Reply, Request, Topic};
@@ -51,17 +52,19 @@ impl ControlThread {
     }
 
     /// Adds up what the workers measured.
-    fn collect(&self, state: &mut State) {
+    pub(super) fn collect(&self, state: &mut State) {
         let sum = &mut state.measured;
         sum.counters.clear();
         sum.flows.capacity = 0;
         sum.flows.states.iter_mut().for_each(|counter| counter.value = 0);
         sum.ports.iter_mut().for_each(|port| *port = Default::default());
         let mut oldest = None;
+        state.busy = Duration::ZERO;
         for worker in &self.workers {
             let Ok(place) = worker.shared.measured.lock() else { continue };
             let Some(measured) = place.as_ref() else { continue };
             sum.counters.add(&measured.counters);
+            state.busy = state.busy.max(measured.busy);
             sum.flows.capacity += measured.flows.capacity;
             oldest =
                 Some(oldest.map_or(measured.generation, |it: u32| it.min(measured.generation)));
