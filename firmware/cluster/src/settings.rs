@@ -66,23 +66,27 @@ pub struct Pace {
     pub interval: Duration,
     /// The least suspicion time L.
     pub floor: Duration,
+    /// L before anybody has measured anything.
+    pub start: Duration,
     /// L never exceeds this, whatever jitter is measured.
     pub ceiling: Duration,
 }
 
 impl Pace {
-    /// The times of a profile. `auto` starts as `normal` and may rise as far as `emulated`.
+    /// The times of a profile. `auto` begins as if machines stalled, and follows the worst that it
+    /// measures: down to `normal`, and up as far as three seconds.
     pub const fn of(profile: Profile) -> Self {
-        let (interval, floor, ceiling) = match profile {
-            Profile::Fast => (10, 30, 120),
-            Profile::Normal => (20, 80, 320),
-            Profile::Vm => (50, 300, 1_200),
-            Profile::Emulated => (500, 3_000, 6_000),
-            Profile::Auto => (20, 80, 3_000),
+        let (interval, floor, start, ceiling) = match profile {
+            Profile::Fast => (10, 30, 30, 120),
+            Profile::Normal => (20, 80, 80, 320),
+            Profile::Vm => (50, 300, 300, 1_200),
+            Profile::Emulated => (500, 3_000, 3_000, 6_000),
+            Profile::Auto => (20, 80, 360, 3_000),
         };
         Self {
             interval: Duration::from_millis(interval),
             floor: Duration::from_millis(floor),
+            start: Duration::from_millis(start),
             ceiling: Duration::from_millis(ceiling),
         }
     }

@@ -352,6 +352,8 @@ impl Cluster {
         }
         let majority = self.settings.majority(members.len());
         self.careful = !majority || lost.is_empty();
+        let known = ids(&lost).union(ids(members));
+        self.kin = self.settings.nodes.iter().all(|node| known.contains(node.id));
         self.entered = id;
         self.view = Some(super::View { id, members: members.to_vec(), since: now });
         self.highest = self.highest.max(id);

@@ -27,9 +27,9 @@ use model::Policy;
 /// How long the previous owner passes on what still comes to it: as long as an ARP cache that
 /// missed every announcement but the last of the first burst stays wrong.
 const DRAIN: Duration = Duration::from_secs(10);
-/// VIPs that one node asks for in an interval: with ordinary intervals a small part of what a
-/// network carries, and 500 VIPs within ten intervals.
-const QUESTIONS: usize = 64;
+/// VIPs that one node asks for in half an interval: with ordinary intervals a small part of what a
+/// network carries, and 500 VIPs within two intervals.
+const QUESTIONS: usize = 128;
 
 /// What we do about a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +313,7 @@ impl Cluster {
             None => *silent = None,
             Some(mac) => {
                 *silent = None;
+                self.answered[vip.index()] = Some(now);
                 let due = |claim| match claim {
                     Claim::Taking { not_before } => not_before <= now,
                     Claim::Idle
@@ -330,19 +331,16 @@ impl Cluster {
     /// Opens what nobody else can be serving, and asks for what we may have to take over.
     pub(super) fn pursue(&mut self) {
         let now = self.clock;
-        // In a minority, those who hear us and whom we do not hear must have closed before.
-        let settled = self
-            .view
-            .as_ref()
-            .is_some_and(|view| !self.careful || now.since(view.since) >= self.pace.interval * 3);
+        let (pause, needed) = self.caution();
+        let settled = self.view.as_ref().is_some_and(|view| now.since(view.since) >= pause);
         let rival = !settled || self.rival_serves();
-        let needed = if self.careful { self.patience } else { self.pace.interval };
         for group in 0..self.groups.len() {
             match self.locals[group].claim {
                 Claim::Taking { not_before } if not_before <= now && !rival => {
                     let mut vips = self.groups[group].vips.iter();
                     let silent = vips.all(|vip| {
                         self.silent[vip.index()].is_some_and(|since| now.since(since) >= needed)
+                            && !self.lives(*vip)
                     });
                     if silent {
                         self.drive(group, Input::Ready);
@@ -359,6 +357,30 @@ impl Cluster {
         if self.probe_at <= now {
             self.probe();
         }
+    }
+
+    /// How old the view must be before anything is claimed in it, and for how long nobody must
+    /// have answered.
+    ///
+    /// In a minority, those who hear us and whom we do not hear must have closed before. One who
+    /// was in our view before closes with the first heartbeat of the new one, and several are sent
+    /// in its first interval ([`crate::Pulse::handle_orders`]); others need to hear twice that they
+    /// are not heard. Who is suspected was asked for from its second missing heartbeat on.
+    fn caution(&self) -> (Duration, Duration) {
+        let interval = self.pace.interval;
+        match (self.careful, self.kin) {
+            (false, _) => (Duration::ZERO, interval),
+            (true, true) => (interval, self.patience.saturating_sub(interval * 2).max(interval)),
+            (true, false) => (interval * 3, self.patience),
+        }
+    }
+
+    /// Whether somebody has answered for a VIP so short ago that its lease may last. With a quorum
+    /// every lease that the fence does not cover has run out.
+    fn lives(&self, vip: VipId) -> bool {
+        let length = self.patience + super::call::margin(self.patience);
+        self.settings.policy != Policy::Quorum
+            && self.answered[vip.index()].is_some_and(|at| self.clock.since(at) < length)
     }
 
     /// Whether somebody who serves is heard and is not in our view: it may own what we would claim,
@@ -403,7 +425,7 @@ impl Cluster {
             self.events.push_back(Event::Probe(*vip));
             self.probed = *vip;
         }
-        self.probe_at = now + self.pace.interval;
+        self.probe_at = now + self.pace.interval / 2;
     }
 
     /// Lets probing begin, if there is something to ask for.

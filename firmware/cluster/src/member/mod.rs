@@ -188,6 +188,8 @@ pub struct Cluster {
     drained: NodeSet,
     /// The view is of the minority, or the first one: claims want more silence.
     careful: bool,
+    /// Whoever is not in the view was in the one before: it stops as soon as it hears us.
+    kin: bool,
 
     // The token.
     possession: Possession,
@@ -220,6 +222,8 @@ pub struct Cluster {
     locals: Vec<Local>,
     /// By VIP: since when questions about it are not answered.
     silent: Vec<Option<Instant>>,
+    /// By VIP: when somebody answered a question about it last.
+    answered: Vec<Option<Instant>>,
     probe_at: Instant,
     probed: VipId,
     wanted: Vec<Wish>,
@@ -261,12 +265,13 @@ impl Cluster {
             outside_since: now,
             table: vec![Entry::default(); count],
             changed: 0,
-            lease: pace.floor,
-            patience: pace.floor,
+            lease: pace.start,
+            patience: pace.start,
             // An earlier start of ours may have echoed somebody until now.
             fence: now + pace.ceiling + call::margin(pace.ceiling),
             drained: NodeSet::EMPTY,
             careful: true,
+            kin: false,
             possession: Possession::Elsewhere,
             assembly: None,
             seen: 0,
@@ -286,6 +291,7 @@ impl Cluster {
             retry_at: now,
             locals: vec![Local::IDLE; count],
             silent: vec![None; settings.vips.len()],
+            answered: vec![None; settings.vips.len()],
             probe_at: Instant::FAR,
             probed: VipId(0),
             wanted: Vec::new(),
@@ -295,7 +301,7 @@ impl Cluster {
             shortened: 0,
             closed_since: None,
             leaving: false,
-            orders: Orders::outside(pace.floor),
+            orders: Orders::outside(pace.start),
             events: VecDeque::new(),
             out: VecDeque::new(),
         };

@@ -16,7 +16,7 @@ impl Cluster {
     pub(super) fn agree_on_pace(&mut self) {
         let now = self.clock;
         let own = self.own;
-        let wanted = self.report.as_ref().map_or(self.pace.floor, |report| report.wanted);
+        let wanted = self.report.as_ref().map_or(self.pace.start, |report| report.wanted);
         let wanted = micros(wanted);
         let Possession::Holding { token, .. } = &mut self.possession else { return };
         if token.members.first() == Some(&own) {

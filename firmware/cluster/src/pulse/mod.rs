@@ -6,6 +6,7 @@
 
 mod gate;
 mod grant;
+mod lateness;
 mod peer;
 
 use crate::identity::supersedes;
@@ -20,7 +21,8 @@ use base::rng::Rng;
 use base::time::Duration;
 use base::{Instant, NetworkId};
 use gate::{Gate, State};
-use model::Policy;
+use lateness::Lateness;
+use model::{Policy, Profile};
 use peer::{Sent, Watched};
 
 /// Peers that are not heard for this long …
@@ -48,6 +50,11 @@ pub struct Pulse {
     orders: Orders,
     sent: Sent,
     next_beat: Instant,
+    /// Until then heartbeats are sent at four times the rate: somebody was left out, and may
+    /// have to hear of it soon.
+    hurry_until: Instant,
+    /// With a profile that chooses L by what it measures.
+    lateness: Option<Lateness>,
     /// When forwarders and control were last seen to make progress.
     progress_at: Instant,
     /// Since when we may not accuse anybody, because we were late.
@@ -85,9 +92,11 @@ impl Pulse {
                 .map(|&network| Lease { network, until: Instant::ZERO })
                 .collect(),
             closings: 1,
-            orders: Orders::outside(pace.floor),
+            orders: Orders::outside(pace.start),
             sent: Sent::new(),
             next_beat: now + Duration::from_nanos(offset),
+            hurry_until: now,
+            lateness: (settings.profile == Profile::Auto).then(|| Lateness::new(now)),
             progress_at: now,
             late_at: None,
             barred: None,
@@ -123,6 +132,9 @@ impl Pulse {
         let news = presence != watched.presence
             || known != watched.peer
             || !watched.said.says_the_same_as(&said);
+        if let Some(lateness) = &mut self.lateness {
+            lateness.note(now, watched.late);
+        }
         let echoed = watched.echoed_at();
         if self.late_at.is_some_and(|late| echoed > late) {
             self.late_at = None;
@@ -151,6 +163,11 @@ impl Pulse {
             || orders.standing != self.orders.standing
             || orders.muted != self.orders.muted;
         self.report_due |= hurry || orders.revision != self.orders.revision;
+        let left_out = self.orders.members.iter().any(|peer| !orders.members.contains(peer));
+        if left_out && orders.standing == Standing::Member {
+            self.hurry_until = now + self.pace.interval;
+            self.next_beat = self.next_beat.min(now + self.pace.interval / 4);
+        }
         self.orders = orders;
         self.review(now);
         if hurry {
@@ -187,9 +204,14 @@ impl Pulse {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.notice_lateness(now);
         if now >= self.next_beat {
-            self.next_beat += self.pace.interval;
+            if let Some(lateness) = &mut self.lateness {
+                lateness.note(now, now.since(self.next_beat));
+            }
+            let hurry = now < self.hurry_until;
+            let interval = if hurry { self.pace.interval / 4 } else { self.pace.interval };
+            self.next_beat += interval;
             if self.next_beat <= now {
-                self.next_beat = now + self.pace.interval;
+                self.next_beat = now + interval;
             }
             self.ask_witnesses(now);
             self.beat(now);
@@ -206,7 +228,12 @@ impl Pulse {
         let closing = self.gates.iter().filter(|gate| gate.open()).map(Gate::until);
         let silent = self.peers.iter().filter(|peer| peer.presence != Presence::Silent);
         let patience = self.orders.patience + Duration::from_nanos(1);
-        closing.chain([self.next_beat]).chain(silent.map(|p| p.heard_at + patience)).min()
+        let missing = self.pace.interval * 2 + Duration::from_nanos(1);
+        let silent = silent.map(|peer| match peer.presence {
+            Presence::Heard => peer.heard_at + missing.min(patience),
+            Presence::Missing | Presence::Silent => peer.heard_at + patience,
+        });
+        closing.chain([self.next_beat]).chain(silent).min()
     }
 
     /// The next heartbeat to send.
@@ -238,8 +265,10 @@ impl Pulse {
         });
         let peers: Vec<Sight> = peers.collect();
         let jitter = self.peers.iter().map(|watched| watched.jitter).max().unwrap_or_default();
-        let wanted =
-            (self.pace.interval * 3 + jitter * 4).clamp(self.pace.floor, self.pace.ceiling);
+        let interval = self.pace.interval;
+        let worst = self.lateness.map_or(Duration::ZERO, |lateness| lateness.wanted(interval));
+        let wanted = (interval * 3 + jitter * 4).max(worst);
+        let wanted = wanted.clamp(self.pace.floor, self.pace.ceiling);
         let gates = self.gates.iter().map(|gate| GateSight {
             network: gate.network,
             open: gate.open(),
@@ -319,7 +348,7 @@ impl Pulse {
     fn review(&mut self, now: Instant) {
         let late = self.pace.interval * 2;
         for watched in &mut self.peers {
-            watched.wait(now, late);
+            self.report_due |= watched.wait(now, late);
         }
         if self.barred.is_some_and(|(view, until)| view != self.orders.view || until <= now) {
             self.barred = None;

@@ -60,6 +60,10 @@ impl Sent {
         self.times[self.place(self.tick)] = now;
         self.tick
     }
+    /// When the newest was sent.
+    pub const fn last_at(&self) -> Instant {
+        self.times[self.place(self.tick)]
+    }
     /// Before when a heartbeat was surely not sent; none of one that we never sent or forgot.
     pub fn time(&self, tick: u64) -> Option<Instant> {
         let age = self.tick.checked_sub(tick)?;
@@ -102,6 +106,8 @@ pub struct Watched {
     pub unheard_since: Option<Instant>,
     /// How late its heartbeats are, in all but one of a thousand cases.
     pub jitter: Duration,
+    /// How late its newest heartbeat was.
+    pub late: Duration,
 }
 
 impl Watched {
@@ -116,6 +122,7 @@ impl Watched {
             paths: networks.map(Path::new).collect(),
             unheard_since: None,
             jitter: Duration::ZERO,
+            late: Duration::ZERO,
         }
     }
 
@@ -165,11 +172,13 @@ impl Watched {
         true
     }
 
-    /// Lets time pass.
-    pub fn wait(&mut self, now: Instant, late: Duration) {
-        if self.presence == Presence::Heard && now.since(self.heard_at) > late {
+    /// Lets time pass. True: it is missing from now on.
+    pub fn wait(&mut self, now: Instant, late: Duration) -> bool {
+        let missing = self.presence == Presence::Heard && now.since(self.heard_at) > late;
+        if missing {
             self.presence = step(self.presence, Input::Late);
         }
+        missing
     }
 
     /// The sockets were empty at `drained`, and we were not late.
@@ -200,7 +209,8 @@ impl Watched {
     fn measure(&mut self, gap: Duration, ticks: u64, interval: Duration) {
         let due = interval * u32::try_from(ticks).unwrap_or(1);
         let part = interval / 8_000;
-        self.jitter = if gap.saturating_sub(due) > self.jitter {
+        self.late = gap.saturating_sub(due);
+        self.jitter = if self.late > self.jitter {
             self.jitter + part * 999
         } else {
             self.jitter.saturating_sub(part)

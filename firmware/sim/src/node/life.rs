@@ -73,7 +73,7 @@ impl Life {
             view: cluster::ViewId::NONE,
             members: Vec::new(),
             highest_view: cluster::ViewId::NONE,
-            patience: settings.pace().floor,
+            patience: settings.pace().start,
         }
     }
 
