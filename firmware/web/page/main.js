@@ -154,7 +154,28 @@ byId("sign-out").addEventListener("click", async () => {
   if (losses.length && !(await confirm("Sign out?", losses.join(" "), "Sign out", waits))) return;
   leave();
   await ask("/api/v1/sign-out", {}).catch(() => null);
-  // Draining and restoring boxes of the cluster.
+  start();
+});
+
+// Draining and enabling servers.
+byId("servers-table").addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button || !may("operate")) return;
+  const key = button.closest("tr").dataset.key;
+  const row = latest.servers.find((server) => `${server.pool}/${server.server}` === key);
+  if (!row) return;
+  const drain = row.state === "up";
+  const title = drain ? `Drain ${key}?` : `Enable ${key}?`;
+  const text = drain
+    ? `It gets no new flows; those it has (${row.flows}) go on until they end. It lasts until you enable it, the next commit, or the next start of the box.`
+    : "It is used again as the configuration says.";
+  if (!(await confirm(title, text, drain ? "Drain" : "Enable"))) return;
+  const words = drain ? "drain/server" : "undrain/server";
+  const { ok, value } = await command(words, { pool: row.pool, server: row.server });
+  tell(ok ? value.done : value.message, ok ? "good" : "bad");
+});
+
+// Draining and restoring boxes of the cluster.
 byId("nodes-table").addEventListener("click", async (event) => {
   const button = event.target.closest("button");
   if (!button || !may("operate")) return;
@@ -181,27 +202,6 @@ byId("vips-table").addEventListener("click", async (event) => {
   const node = await choose(`Move ${row.vip}?`, text, "To", fit.map((box) => box.node), "Move");
   if (node === null) return;
   const { ok, value } = await command("move/vip", { vip: row.vip, node });
-  tell(ok ? value.done : value.message, ok ? "good" : "bad");
-});
-
-start();
-});
-
-// Draining and enabling servers.
-byId("servers-table").addEventListener("click", async (event) => {
-  const button = event.target.closest("button");
-  if (!button || !may("operate")) return;
-  const key = button.closest("tr").dataset.key;
-  const row = latest.servers.find((server) => `${server.pool}/${server.server}` === key);
-  if (!row) return;
-  const drain = row.state === "up";
-  const title = drain ? `Drain ${key}?` : `Enable ${key}?`;
-  const text = drain
-    ? `It gets no new flows; those it has (${row.flows}) go on until they end. It lasts until you enable it, the next commit, or the next start of the box.`
-    : "It is used again as the configuration says.";
-  if (!(await confirm(title, text, drain ? "Drain" : "Enable"))) return;
-  const words = drain ? "drain/server" : "undrain/server";
-  const { ok, value } = await command(words, { pool: row.pool, server: row.server });
   tell(ok ? value.done : value.message, ok ? "good" : "bad");
 });
 
