@@ -1,11 +1,12 @@
 //! The cluster of front machines: who is a member, who owns which VIP, and until when a node may
 //! serve.
 //!
-//! Two machines without a clock, a socket or a thread. [`Pulse`] runs on the real-time thread: it
+//! Machines without a clock, a socket or a thread. [`Pulse`] runs on the real-time thread: it
 //! sends and hears heartbeats, says whom it does not hear, and keeps the [`Lease`]s that every
 //! forwarder looks at before each burst. [`Cluster`] runs on the control thread: the members pass
 //! a token, and whoever holds it may change what all agree on. Between the two go [`Orders`] and
-//! [`Report`]s; both see only messages that were authenticated before ([`seal`]).
+//! [`Report`]s. [`Flows`] copies what a new owner of a VIP has to know of its flows. All see only
+//! messages that were authenticated before ([`seal`]).
 //!
 //! # Why a VIP has one owner
 //!
@@ -59,6 +60,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod flows;
 pub mod identity;
 pub mod member;
 pub mod placement;
@@ -70,6 +72,7 @@ pub mod wire;
 
 mod words;
 
+pub use flows::Flows;
 pub use identity::{Incarnation, NodeSet, OwnershipGeneration, Peer, ViewId};
 pub use member::{Cluster, Event, Ownership, Reply, Request, Role};
 pub use pulse::Pulse;

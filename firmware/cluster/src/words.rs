@@ -16,6 +16,8 @@ pub enum Channel {
     Token = 1,
     /// [`crate::wire::Control`].
     Control = 2,
+    /// [`crate::flows::wire::Message`].
+    Flow = 3,
 }
 
 /// A message that is to be sealed and sent.

@@ -2,8 +2,8 @@
 
 mod world;
 
-use base::VipId;
 use base::time::Duration;
+use base::{NodeId, VipId};
 use cluster::Reason;
 use model::Policy;
 use world::{World, id, settings};
@@ -216,5 +216,29 @@ fn who_takes_over_says_for_whom_and_since_when_that_is_not_heard() {
         assert!(told.len() == 1 && told[0].vips == [VipId(0)], "{node}: {told:?}");
         assert_eq!((told[0].from, told[0].reason), (Some(dead), Reason::Takeover));
         assert!(told[0].heard.is_some_and(|heard| heard <= killed + Duration::from_millis(1)));
+    }
+}
+
+#[test]
+fn who_stands_by_for_a_vip_is_who_takes_it_over() {
+    for nodes in [2, 3, 5] {
+        for dead in 1..=nodes {
+            let mut world = World::new(settings(nodes, 2, 8, Policy::Witness));
+            world.run(seconds(3));
+            let told = world.node(1).standbys.clone();
+            for other in 1..=nodes {
+                assert_eq!(world.node(other).standbys, told, "{other} of {nodes}");
+            }
+            let serves = |world: &World, id, vip| world.serving(vip) == [NodeId(id)];
+            let vips = (0..8).map(VipId::from);
+            let owned: Vec<_> = vips.filter(|vip| serves(&world, dead, *vip)).collect();
+            assert!(!owned.is_empty());
+            world.node(dead).dead = true;
+            world.run(seconds(1));
+            for vip in owned {
+                let heir = told[vip.index()].expect("somebody is left");
+                assert!(serves(&world, heir.0, vip), "{vip:?} of {dead} goes to {heir:?}");
+            }
+        }
     }
 }

@@ -245,6 +245,33 @@ pub const CLUSTER_ENVELOPE: usize = 130;
 /// generation of every VIP.
 pub const TOKEN_PARTS: usize = 20;
 
+// Copies of flows between nodes of a cluster.
+
+/// Flows that a node copies or has copied, over all virtual addresses: those that began before a
+/// pool of servers changed, above all. All together they take some 32 MiB.
+pub const FLOW_COPIES: usize = 1 << 18;
+/// Ends of flows that are remembered for those who copy, for each virtual address. Who has heard
+/// of less copies everything anew.
+pub const FLOW_GRAVES: usize = 1 << 14;
+/// Datagrams with copies that a node sends in a second: 24 Mbit/s, a quarter of a million flows.
+pub const FLOW_COPY_RATE: u32 = 2_500;
+/// Datagrams with copies at once.
+pub const FLOW_COPY_BURST: u32 = 64;
+/// Segments that an owner sends before one of them was acknowledged.
+pub const FLOW_COPY_WINDOW: u32 = 64;
+/// Things that a forwarder has told and nobody has taken; more wait.
+pub const FLOW_NOTES: usize = 1_024;
+/// Between two steps of the round in which a forwarder looks for flows to tell.
+pub const TELL_STEP: Duration = Duration::from_millis(1);
+/// Flows that it looks at in a millisecond: a quarter of a million in a second, for a thousandth
+/// of a core.
+pub const FLOWS_TOLD: u32 = 256;
+/// The same after a change of servers: those of a large table are told within a second.
+pub const FLOWS_TOLD_URGENT: u32 = 2_048;
+/// A flow of an address that another box serves is forgotten when no packet of it came here for so
+/// long: its new box knows it better when the address returns.
+pub const FLOW_ELSEWHERE: Duration = Duration::from_secs(60);
+
 // Consoles and what they show.
 
 /// Octets of one line on a console.

@@ -3,7 +3,7 @@
 //! One shape as every machine here: inputs are `handle_…`, results are polled, time is an
 //! argument.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
@@ -25,6 +25,7 @@ use crate::announce::{Announcement, Announcer};
 use crate::neighbors::{Neighbors, Question};
 use crate::plan::{Attached, Plan};
 
+mod copies;
 mod ownership;
 mod reconfigure;
 
@@ -75,6 +76,10 @@ pub struct Control {
     conflict_at: Option<Instant>,
     /// Servers that an operator drains for the time being, with their configured states.
     drained: BTreeMap<ServerId, ServerState>,
+    /// Flows of our virtual addresses that other boxes had before.
+    copied: copies::Copied,
+    /// Where the servers of those are, and of those that may come.
+    copied_servers: BTreeSet<Ipv6Addr>,
     seed: u64,
 }
 
@@ -85,7 +90,8 @@ impl Control {
         let numbers = (0..plan.members().len()).map(ServerId::from);
         let servers: Vec<_> = numbers.map(|id| unknown(now, &plan, id)).collect();
         let ports = plan.node().ports.len();
-        let tables = plan.tables(&attached, |_| true);
+        let mut tables = plan.tables(&attached, |_| true);
+        tables.selection = u16::from(plan.agrees());
         let mut control = Self {
             attached,
             servers,
@@ -97,6 +103,8 @@ impl Control {
             defended: BTreeMap::new(),
             drained: BTreeMap::new(),
             conflict_at: None,
+            copied: copies::Copied::default(),
+            copied_servers: BTreeSet::new(),
             seed: rng.next(),
             plan,
         };
@@ -218,6 +226,7 @@ impl Control {
         let known = self.neighbors.known();
         let known = known.map(|(port, address, mac)| (port.0, address, mac));
         self.tables.neighbors = Arc::new(AddressTable::build(self.seed, known));
+        self.put_copies(now);
         self.tables.generation = self.tables.generation.wrapping_add(1);
         Some(self.tables.clone())
     }
@@ -285,6 +294,7 @@ impl Control {
         if pools.get(PoolId::index(pool)).is_some_and(|pool| pool.members.is_empty()) {
             self.said.push_back(Said::Event(Event::PoolEmpty { pool: name }));
         }
+        self.tables.selection = self.next_selection();
         self.tables.pools = Arc::new(pools);
         self.tables.servers = Arc::new(servers);
         self.publish_at = Some(now);

@@ -1,6 +1,6 @@
 //! From a configuration to the forwarder's tables.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,7 +20,12 @@ use model::limits;
 
 use crate::numbers::{Exhausted, Numbers, Slot};
 
+mod copied;
 mod owners;
+mod unused;
+
+pub use copied::ByAddress;
+pub use unused::Unused;
 
 /// The pool of a server, and of a service, that is no longer of the configuration.
 const NO_POOL: PoolId = PoolId(u16::MAX);
@@ -70,24 +75,6 @@ pub struct Plan {
     seed: u64,
 }
 
-/// Which numbers no flow refers to any more: what all forwarders counted, and the oldest tables
-/// that one of them had then.
-#[derive(Clone, Copy, Debug)]
-pub struct Unused<'c> {
-    /// All forwarders together.
-    pub counters: &'c Counters,
-    /// The generation of those tables.
-    pub generation: u32,
-}
-
-impl Unused<'_> {
-    /// Of flows counted as `active` under a number that got no new ones since a generation.
-    fn is(&self, active: Option<u32>, since: u32) -> bool {
-        let taken = self.generation.wrapping_sub(since) < u32::MAX / 2;
-        taken && active == Some(0)
-    }
-}
-
 impl Plan {
     /// The plan of the node `name`; `None` when the configuration has no such node. `seed` is
     /// secret.
@@ -111,7 +98,8 @@ impl Plan {
         };
         let none = Counters::new(0, 0);
         // A legal configuration has no more servers than there are numbers.
-        let first = Unused { counters: &none, generation: 0 };
+        let nowhere = BTreeSet::new();
+        let first = Unused { counters: &none, generation: 0, copied: &nowhere };
         empty.succeed(config, node, 0, &first).unwrap_or(empty)
     }
 
@@ -138,8 +126,13 @@ impl Plan {
                 named.push(identity);
             }
         }
+        let copied = |number: usize| match self.servers.slots().get(number) {
+            Some(Slot::Leaving((_, _, address, _), _)) => unused.copied.contains(&mapped(*address)),
+            Some(Slot::Used(_) | Slot::Free) | None => false,
+        };
         let idle = |number: usize, since| {
-            unused.is(counters.servers.get(number).map(|it| it.active), since)
+            let active = counters.servers.get(number).map(|it| it.active);
+            !copied(number) && unused.is(active, since)
         };
         let servers = self.servers.succeed(named, generation, idle, limits::SERVERS)?;
         let members = servers.slots().iter().map(|slot| match slot {
@@ -301,6 +294,8 @@ impl Plan {
             routes: Arc::new(self.routes()),
             vips: Arc::new(self.vips()),
             peers: Arc::default(),
+            selection: 0,
+            copies: Arc::default(),
             services: Arc::new(self.service_table()),
             pools: Arc::new(self.pools(&working)),
             servers: Arc::new(self.servers(&working)),
@@ -450,14 +445,20 @@ impl Plan {
         for &(place, idle) in &self.offers {
             let Some(config) = place.and_then(|place| self.config.services.get(place)) else {
                 // Nobody finds it any more; the flows it has last as long as before.
-                let gone = Service { vip: NO_VIP, pool: NO_POOL, idle };
+                let gone = Service { vip: NO_VIP, pool: NO_POOL, idle, shared: false };
                 services.push(gone, base::Protocol::TCP, []);
                 continue;
             };
-            let service = Service { vip: config.vip, pool: config.pool, idle };
+            let (vip, pool) = (config.vip, config.pool);
+            let service = Service { vip, pool, idle, shared: false };
             let protocol = config.protocol.number();
             let id = services.push(service, protocol, config.ports.ranges().iter().cloned());
             self.replies(&mut services, config, id);
+        }
+        for (id, config) in self.services() {
+            if self.is_shared(&services, config) {
+                services.set_shared(id);
+            }
         }
         services
     }

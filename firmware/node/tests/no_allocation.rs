@@ -6,13 +6,15 @@
 mod common;
 
 use std::alloc::System;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use base::rng::Rng;
-use base::{Frame, Instant, Offload, PortId};
+use base::{Frame, Instant, Offload, PortId, ServiceId};
 use common::{CLIENT, Lab, Port, ROUTER, Wire, inside, outside, with_macs};
 use dataplane::Output;
+use dataplane::tables::Services;
 use fixtures::{ACK, FIN, PSH, Packet, RST, SYN, at, fragments, gso};
 use model::limits::BURST;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -115,6 +117,11 @@ fn no_allocation_per_packet() {
     // Fewer records than flows: some are evicted.
     let mut lab = Lab::with_flows(256);
     lab.set_mtu(Port::Inside, 1_400);
+    // Others copy its flows, and every connection is one that they would get wrong.
+    lab.is_followed();
+    let mut services = Services::clone(&lab.tables.services);
+    (0..16).for_each(|id| services.set_shared(ServiceId(id)));
+    lab.tables.services = Arc::new(services);
     let mut bursts = script();
     let mut out = Output::default();
     let mut now = Instant::from_millis(5_000);
@@ -125,6 +132,7 @@ fn no_allocation_per_packet() {
     let change = region.change();
     assert_eq!((change.allocations, change.deallocations), (1, 1));
 
+    let mut told = 0;
     let region = Region::new(COUNTING);
     for burst in &mut bursts {
         let mut frames: ArrayVec<Frame<'_>, BURST> = ArrayVec::new();
@@ -136,6 +144,7 @@ fn no_allocation_per_packet() {
         now += Duration::from_micros(300);
         out.clear();
         lab.forwarder.handle_timeout(now, &lab.tables, &mut out);
+        told += core::iter::from_fn(|| lab.forwarder.poll_note()).count();
     }
     // And everything that time brings about.
     for _ in 0..10_000 {
@@ -147,6 +156,7 @@ fn no_allocation_per_packet() {
     assert_eq!((change.allocations, change.reallocations, change.deallocations), (0, 0, 0));
 
     // Was it everything?
+    assert!(told > 400, "{told} flows were told, or ended");
     assert_eq!(lab.forwarder.flows().len(), 0);
     let counters = lab.forwarder.counters();
     for name in [

@@ -131,7 +131,7 @@ impl ControlThread {
     }
 
     fn hear_workers(&mut self, now: Instant) {
-        for worker in &mut self.workers {
+        for (number, worker) in self.workers.iter_mut().enumerate() {
             // What comes meanwhile is for the next round: a flood of events must not keep control
             // from everything else.
             for _ in 0..worker.events.slots() {
@@ -140,6 +140,12 @@ impl ControlThread {
                     member.handle_neighbor(now, &self.control, &event);
                 }
                 self.control.handle_event(now, event);
+            }
+            for _ in 0..worker.notes.slots() {
+                let Ok(note) = worker.notes.pop() else { break };
+                if let Some(member) = &mut self.member {
+                    member.handle_note(now, number, &note);
+                }
             }
             // Freed here, so that forwarders free nothing.
             while worker.retired.pop().is_ok() {}
@@ -347,7 +353,11 @@ impl ControlThread {
 
     /// Another configuration, for everybody who carries out a part of it.
     fn apply(&mut self, now: Instant, apply: Apply, state: &State) -> Result<(), Exhausted> {
+        if let Some(member) = &self.member {
+            self.control.keep_servers(member.servers());
+        }
         self.control.reconfigure(now, apply.config, apply.node, &state.measured)?;
+        self.copy_anew(now);
         let plan = self.control.plan();
         self.doors.reconfigure(now, plan);
         self.others.renew(plan, self.control.attached());

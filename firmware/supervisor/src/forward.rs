@@ -88,7 +88,9 @@ impl Worker {
                 busy |= self.receive(now, port, Ring::Others);
             }
             busy |= self.send_for_others(now);
+            self.forwarder.ask_for_flows(self.ends.shared.asked.load(Ordering::Relaxed));
             self.look_at_time(now);
+            self.pass_notes();
             self.measure(now);
             if busy {
                 busy_since = Some(now);
@@ -261,6 +263,20 @@ impl Worker {
             let _ = self.ends.events.push(*event);
         }
         if !self.out.events.is_empty() {
+            self.ends.control.wake();
+        }
+    }
+
+    /// Tells control which flows other boxes would get wrong. What there is no room for waits in
+    /// the forwarder.
+    fn pass_notes(&mut self) {
+        let mut told = false;
+        while self.ends.notes.slots() > 0
+            && let Some(note) = self.forwarder.poll_note()
+        {
+            told |= self.ends.notes.push(note).is_ok();
+        }
+        if told {
             self.ends.control.wake();
         }
     }

@@ -91,7 +91,9 @@ pub fn join(
     let card = card(Incarnation(1), secrets.clone(), count.as_deref())?;
     let (now, wake) = (clock::now(), Arc::new(Wake::new()?));
     let beat = Beat::new(now, plan.config(), plan.node(), &card, ties.seed);
-    let council = Council::new(now, plan.config(), plan.node(), &card, ties.seed);
+    let forwarders = ties.workers.len();
+    let seed = (ties.seed, forwarders);
+    let council = Council::new(now, plan.config(), plan.node(), &card, seed);
     let (order, orders) = RingBuffer::new(DEPTH);
     let (news, heard) = RingBuffer::new(DEPTH);
     let progress = Arc::new(AtomicU64::new(0));
@@ -111,6 +113,7 @@ pub fn join(
     threads.critical("pulse", manner, journal, move || thread.run());
     let (nodes, start) = (plan.config().nodes.len(), card.incarnation.0);
     journal.boot("cluster", format!("{nodes} nodes configured, start {start} of this one"));
-    let member = Membership::new(council, (order, heard), wake, gates, (secrets, count));
+    let member =
+        Membership::new((council, forwarders), (order, heard), wake, gates, (secrets, count));
     Ok(Some((member, Pulse::counter("pulse", progress))))
 }

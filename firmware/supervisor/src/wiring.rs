@@ -9,6 +9,7 @@
 
 use arrayvec::ArrayVec;
 use base::{NetworkId, PortId};
+use dataplane::flow::Note;
 use dataplane::{Counters, Event, Tables};
 use model::status::Flows;
 use netio::{Receiver, Transmitter, Wake};
@@ -80,6 +81,8 @@ mod depth {
     /// … the event is lost; the next packet for that neighbor, or the next conflict, brings
     /// another.
     pub const EVENTS: usize = 1_024;
+    /// … the worker keeps its notes, and looks for no more flows to tell of.
+    pub const NOTES: usize = 2_048;
     /// … the frame is lost; questions and announcements are repeated.
     pub const FRAMES: usize = 1_024;
     /// … the packet is lost, as on a wire; TCP sends it again.
@@ -93,6 +96,7 @@ pub struct WorkerEnds {
     pub taps: Consumer<Option<Box<Tap>>>,
     pub retired: Producer<Retired>,
     pub events: Producer<Event>,
+    pub notes: Producer<Note>,
     pub frames: Consumer<ControlFrame>,
     pub to_probes: Producer<Packet>,
     pub to_faces: Producer<Packet>,
@@ -113,6 +117,8 @@ pub struct ControlEnds {
     pub taps: Producer<Option<Box<Tap>>>,
     pub retired: Consumer<Retired>,
     pub events: Consumer<Event>,
+    /// Flows that other boxes would get wrong.
+    pub notes: Consumer<Note>,
     pub frames: Producer<ControlFrame>,
     pub shared: Arc<WorkerShared>,
 }
@@ -137,6 +143,8 @@ pub struct WorkerShared {
     pub progress: AtomicU64,
     /// The generation of the tables that the worker has.
     pub taken: AtomicU32,
+    /// The newest question for all flows that other boxes would get wrong.
+    pub asked: AtomicU32,
     /// Somebody wants fresh measurements.
     pub wanted: AtomicBool,
     /// The last measurements. The worker only tries the lock.
@@ -191,6 +199,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
             wake: Wake::new()?,
             progress: AtomicU64::new(0),
             taken: AtomicU32::new(0),
+            asked: AtomicU32::new(0),
             wanted: AtomicBool::new(false),
             measured: Mutex::new(None),
         });
@@ -199,6 +208,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
         let taps = RingBuffer::new(depth::TAPS);
         let retired = RingBuffer::new(depth::RETIRED);
         let events = RingBuffer::new(depth::EVENTS);
+        let notes = RingBuffer::new(depth::NOTES);
         let frames = RingBuffer::new(depth::FRAMES);
         let to_probes = RingBuffer::new(depth::PACKETS);
         let to_faces = RingBuffer::new(depth::PACKETS);
@@ -210,6 +220,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
             taps: taps.1,
             retired: retired.0,
             events: events.0,
+            notes: notes.0,
             frames: frames.1,
             to_probes: to_probes.0,
             to_faces: to_faces.0,
@@ -225,6 +236,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
             taps: taps.0,
             retired: retired.1,
             events: events.1,
+            notes: notes.1,
             frames: frames.0,
             shared,
         });

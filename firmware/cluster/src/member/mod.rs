@@ -9,6 +9,7 @@ mod owner;
 mod pacing;
 mod ring;
 mod sight;
+mod standby;
 mod watch;
 
 use crate::placement::NOBODY;
@@ -29,6 +30,7 @@ use claim::{Local, Permit};
 use flap::Flap;
 use groups::Group;
 use ring::{Assembly, Possession};
+use standby::Standbys;
 
 /// What the data plane of this node has to do with a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,8 @@ pub enum Event {
     Ownership(Ownership),
     /// Ask by ARP or NDP who has a VIP, and tell with [`Cluster::handle_probe`].
     Probe(VipId),
+    /// Who would own each VIP, by its number, if its owner failed.
+    Standbys(Vec<Option<NodeId>>),
     /// Tell everybody on its network that a VIP is here: gratuitous ARP in both forms, or an
     /// unsolicited advertisement with the override flag, and again as the pacing says.
     Announce(VipId),
@@ -220,6 +224,9 @@ pub struct Cluster {
 
     // What we own, or will.
     locals: Vec<Local>,
+    /// By VIP: its flows are here, as far as they have to be before it may move here.
+    synced: Vec<bool>,
+    standbys: Standbys,
     /// By VIP: since when questions about it are not answered.
     silent: Vec<Option<Instant>>,
     /// By VIP: when somebody answered a question about it last.
@@ -290,6 +297,8 @@ impl Cluster {
             attempt: 0,
             retry_at: now,
             locals: vec![Local::IDLE; count],
+            synced: vec![false; settings.vips.len()],
+            standbys: Standbys::new(settings.vips.len()),
             silent: vec![None; settings.vips.len()],
             answered: vec![None; settings.vips.len()],
             probe_at: Instant::FAR,
@@ -381,8 +390,8 @@ impl Cluster {
                     self.handle_control(routed.origin, routed.message);
                 }
             }
-            // Heartbeats are the other machine's; flows and tables are not copied yet.
-            Channel::Heartbeat => return,
+            // Those are for other machines.
+            Channel::Heartbeat | Channel::Flow => return,
         }
         self.turn();
     }
@@ -429,24 +438,6 @@ impl Cluster {
         self.events.pop_front()
     }
 
-    /// Whether a message is for us; one for somebody else is passed on, if it came from its
-    /// author and we hear whom it is for.
-    fn is_for_us<M>(
-        &mut self,
-        from: Peer,
-        channel: Channel,
-        routed: &Routed<M>,
-        body: &[u8],
-    ) -> bool {
-        if routed.target == self.own.id {
-            return routed.origin != self.own;
-        }
-        if routed.origin == from && self.heard().contains(routed.target) {
-            self.send(routed.target, channel, body, false);
-        }
-        false
-    }
-
     /// Everything that may be due, after every input.
     fn turn(&mut self) {
         if self.settings.alone() {
@@ -461,6 +452,7 @@ impl Cluster {
         self.pass_if_due();
         self.pass_again();
         self.pursue();
+        self.tell_standbys();
         self.order();
     }
 

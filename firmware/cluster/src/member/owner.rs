@@ -129,8 +129,15 @@ impl Cluster {
             return None;
         }
         if wish.to == self.own.id {
+            let begins = !matches!(self.locals[group].claim, Claim::Expecting { from, .. }
+                if from == entry.owner);
+            if begins {
+                self.forget_synced(group);
+            }
             self.drive(group, Input::Expect { from: entry.owner });
-            let ready = matches!(self.locals[group].claim, Claim::Expecting { settled: true, .. });
+            let settled =
+                matches!(self.locals[group].claim, Claim::Expecting { settled: true, .. });
+            let ready = settled && self.is_synced(group);
             return Some(Wish { ready: wish.ready || ready, ..wish });
         }
         if entry.owner != self.own.id || !wish.ready {

@@ -155,6 +155,24 @@ impl Cluster {
         candidates.iter().filter(fit).filter(reached).collect()
     }
 
+    /// Whether a message is for us; one for somebody else is passed on, if it came from its
+    /// author and we hear whom it is for.
+    pub(super) fn is_for_us<M>(
+        &mut self,
+        from: Peer,
+        channel: Channel,
+        routed: &Routed<M>,
+        body: &[u8],
+    ) -> bool {
+        if routed.target == self.own.id {
+            return routed.origin != self.own;
+        }
+        if routed.origin == from && self.heard().contains(routed.target) {
+            self.send(routed.target, channel, body, false);
+        }
+        false
+    }
+
     /// Sends a message to a node: directly, or through somebody who hears it and us. `insist`: on
     /// every network and every way there is, because it was not answered.
     pub(super) fn post<M: Serialize>(

@@ -19,6 +19,7 @@ pub struct Node {
     pub pulse: Pulse,
     pub cluster: Cluster,
     pub roles: BTreeMap<VipId, (OwnershipGeneration, Role)>,
+    pub standbys: Vec<Option<NodeId>>,
     pub view: (ViewId, Vec<Peer>),
     pub views: usize,
     pub announced: usize,
@@ -98,6 +99,9 @@ impl Node {
             assert!(known.is_none_or(|known| known <= ownership.generation), "generation");
             self.roles.insert(ownership.vip, (ownership.generation, ownership.role));
             self.cluster.handle_settled(now, ownership.number);
+            if matches!(ownership.role, Role::Expecting { .. }) {
+                self.cluster.handle_synced(now, ownership.vip);
+            }
         }
     }
 }
@@ -136,6 +140,7 @@ impl World {
             pulse: Pulse::new(self.now, &settings, seed),
             cluster: Cluster::new(self.now, &settings, seed),
             roles: BTreeMap::new(),
+            standbys: Vec::new(),
             view: (ViewId::NONE, Vec::new()),
             views: 0,
             announced: 0,
@@ -281,7 +286,7 @@ impl World {
         for (at, from, network, channel, body) in std::mem::take(&mut node.inbox) {
             match channel {
                 Channel::Heartbeat => node.pulse.handle_heartbeat(at, now, from, network, &body),
-                Channel::Token | Channel::Control => {
+                Channel::Token | Channel::Control | Channel::Flow => {
                     node.cluster.handle_message(now, from, network, channel, &body);
                 }
             }
@@ -322,6 +327,7 @@ impl World {
                     node.view = (id, members);
                 }
                 Event::Moved(moved) => node.moves.push(moved),
+                Event::Standbys(standbys) => node.standbys = standbys,
                 Event::Called { .. } | Event::Condemned(_) => {
                     if self.trace {
                         std::eprintln!("{now} {} {event:?}", id.0);

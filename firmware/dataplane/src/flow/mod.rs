@@ -6,7 +6,9 @@
 mod record;
 mod table;
 mod tcp;
+mod tell;
 
 pub use record::{Class, Direction, Record, State, Ticks};
 pub use table::{FlowTable, Inserted};
 pub use tcp::{Effect, track};
+pub use tell::Note;

@@ -128,17 +128,22 @@ pub struct Record {
     pub(super) server_end: u32,
     service: ServiceId,
     server: ServerId,
-    /// The low bits of the table generation that the server was chosen by.
-    chosen_by: u16,
+    /// The selection under which it was last found to be as others would have it, or was told to
+    /// others; the highest bit: it was told.
+    mark: u16,
     protocol: Protocol,
     pub(super) state: State,
 }
 
+/// The bit of [`Record::mark`] that says so.
+const TOLD: u16 = 1 << 15;
+
 const _: () = assert!(size_of::<Record>() == model::limits::FLOW_RECORD_OCTETS);
 
 impl Record {
-    /// A flow that begins with the client's packet `key`.
-    pub fn new(key: &FlowKey, service: ServiceId, server: ServerId, generation: u32) -> Self {
+    /// A flow that begins with the client's packet `key`. `selection`: that of the tables if every
+    /// box with these tables would give it to this server, else 0.
+    pub fn new(key: &FlowKey, service: ServiceId, server: ServerId, selection: u16) -> Self {
         let state = if key.protocol == Protocol::TCP { State::SynSent } else { State::Unreplied };
         Self {
             client: key.source,
@@ -152,8 +157,7 @@ impl Record {
             server_end: 0,
             service,
             server,
-            #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is kept")]
-            chosen_by: generation as u16,
+            mark: selection & !TOLD,
             protocol: key.protocol,
             state,
         }
@@ -167,10 +171,12 @@ impl Record {
     pub const fn server(&self) -> ServerId {
         self.server
     }
-    /// The low bits of the table generation its server was chosen by: what differs from today's
-    /// choice is known without looking anything up.
-    pub const fn chosen_by(&self) -> u16 {
-        self.chosen_by
+    /// Whether it was told to others, and the selection it was last looked at under.
+    pub(super) const fn mark(&self) -> (bool, u16) {
+        (self.mark & TOLD != 0, self.mark & !TOLD)
+    }
+    pub(super) const fn set_mark(&mut self, told: bool, selection: u16) {
+        self.mark = selection & !TOLD | if told { TOLD } else { 0 };
     }
     /// Where it stands.
     pub const fn state(&self) -> State {

@@ -15,9 +15,11 @@ use core::net::Ipv6Addr;
 
 use base::rng::Rng;
 use base::{FlowKey, Instant, Protocol, ServerId, ServiceId};
+use model::limits::FLOW_ELSEWHERE;
 
 use super::record::{Class, Direction, Record, Ticks};
-use crate::tables::Tables;
+use super::tell::Telling;
+use crate::tables::{Owner, Tables};
 
 /// No record.
 const NIL: u32 = u32::MAX;
@@ -36,6 +38,7 @@ pub struct FlowTable {
     capacity: u32,
     /// Grows with every flow that comes or goes.
     changes: u32,
+    pub(super) telling: Telling,
 }
 
 /// A list of records through their `previous` and `next`.
@@ -82,6 +85,7 @@ impl FlowTable {
             hand: 0,
             capacity,
             changes: 0,
+            telling: Telling::new(),
         }
     }
 
@@ -241,7 +245,7 @@ impl FlowTable {
                 continue;
             }
             let idle = tables.service(record.service()).map_or_else(Default::default, |s| s.idle);
-            if record.is_expired(now, idle) {
+            if record.is_expired(now, idle) || is_elsewhere(&record, now, tables) {
                 ended(&record);
                 self.remove(slot, tables);
             }
@@ -324,6 +328,14 @@ impl FlowTable {
         }
         self.unlink(slot, record.state.class());
         self.records[slot as usize] = Record::free();
+        if record.mark().0 {
+            self.telling.ended(request);
+        }
+    }
+
+    /// Notes under which selection a flow was looked at, and whether it was told.
+    pub(super) fn mark(&mut self, slot: u32, told: bool, selection: u16) {
+        self.records[slot as usize].set_mark(told, selection);
     }
 
     fn enter(&mut self, hash: u32, slot: u32, direction: Direction) {
@@ -404,9 +416,18 @@ impl Record {
         Self::new(&key, ServiceId(0), ServerId(0), 0)
     }
 
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.client.is_unspecified()
     }
+}
+
+/// Whether another box has had the flow's address for so long that it knows the flow better.
+fn is_elsewhere(record: &Record, now: Ticks, tables: &Tables) -> bool {
+    if tables.peers.is_empty() || now.since(record.touched) <= FLOW_ELSEWHERE {
+        return false;
+    }
+    let vip = tables.service(record.service()).and_then(|it| tables.vips.get(it.vip.index()));
+    vip.is_some_and(|vip| matches!(vip.owner, Owner::Peer(_)))
 }
 
 /// An index entry; never zero, because the low half is at least one.

@@ -11,7 +11,7 @@ const IDLE: Duration = Duration::from_secs(100);
 
 fn tables() -> Tables {
     let mut services = Services::default();
-    let service = Service { vip: VipId(0), pool: PoolId(0), idle: IDLE };
+    let service = Service { vip: VipId(0), pool: PoolId(0), idle: IDLE, shared: false };
     services.push(service, Protocol::TCP, [80..=80]);
     let server = |last| Server {
         address: Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped(),

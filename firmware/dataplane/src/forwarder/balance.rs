@@ -125,11 +125,14 @@ impl Forwarder {
         if is_link_local(ip.source) {
             return Verdict::Drop(DropReason::LinkLocalSource);
         }
+        let copied = self.copied(pass, ip, key);
         for attempt in 0..ATTEMPTS {
-            let Some(server) = pass.tables.choose(service, key, attempt) else {
+            let first = copied.filter(|_| attempt == 0);
+            let Some(server) = first.or_else(|| pass.tables.choose(service, key, attempt)) else {
                 return self.refuse(pass, bytes, headers, ip, DropReason::NoServer);
             };
-            let mut record = Record::new(key, service, server, pass.tables.generation);
+            let regular = attempt == 0 && copied.is_none();
+            let mut record = Record::new(key, service, server, mark(pass.tables, service, regular));
             if let Transport::Tcp(tcp) = &ip.transport {
                 record.begin(tcp);
             }
@@ -179,6 +182,9 @@ impl Forwarder {
         ip: &Ip,
     ) -> Option<Verdict> {
         let key = ip.flow_key()?;
+        if let Some(path) = self.recall_copied(pass, headers, ip, &key) {
+            return Some(self.pass_on(pass, bytes, offload, headers, ip, &path));
+        }
         let services = &pass.tables.services;
         let found = services.find_reply(key.source, key.protocol, key.source_port)?;
         if let ReplyMatch::One { service, .. } = found
@@ -226,17 +232,29 @@ impl Forwarder {
         if tables.choose(service, &request, 0) != Some(server) {
             return None;
         }
-        let mut record = Record::new(&request, service, server, tables.generation);
+        let record = Record::new(&request, service, server, mark(tables, service, true));
+        self.make_anew(pass, ip, record)
+    }
+
+    /// Makes the record of a flow anew for a server's packet.
+    pub(super) fn make_anew(
+        &mut self,
+        pass: &Pass<'_>,
+        ip: &Ip,
+        mut record: Record,
+    ) -> Option<Path> {
+        let tables = pass.tables;
         match &ip.transport {
             Transport::Tcp(tcp) if may_begin(tcp) && !tcp.flags.contains(TcpFlags::SYN) => {
                 record.recall(tcp);
             }
-            Transport::Udp(_) => {}
+            Transport::Udp(_) => record.replied(),
             Transport::Tcp(_)
             | Transport::Icmp(_)
             | Transport::LaterFragment
             | Transport::Other => return None,
         }
+        let (service, server) = (record.service(), record.server());
         let Inserted::At { slot, evicted } = self.flows.insert(pass.now, record, tables) else {
             return None;
         };
@@ -351,6 +369,13 @@ pub(super) fn path(record: &Record, server: &Server, direction: Direction) -> Pa
             Path { translation: Translation { source, destination: None }, owner, to_server: false }
         }
     }
+}
+
+/// Under which selection a new flow need not be looked at; `regular`: every box would give it to
+/// its server.
+fn mark(tables: &Tables, service: base::ServiceId, regular: bool) -> u16 {
+    let shared = tables.service(service).is_some_and(|service| service.shared);
+    if regular && !shared { tables.selection } else { 0 }
 }
 
 /// Whether a segment may begin a flow: a SYN, or an ACK from the middle of a connection whose

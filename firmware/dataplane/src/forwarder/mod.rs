@@ -3,6 +3,7 @@
 mod answer;
 mod balance;
 mod classify;
+mod copied;
 mod emit;
 mod errors;
 mod fragment;

@@ -28,7 +28,7 @@ impl Forwarder {
     pub fn next_deadline(&self) -> Option<Instant> {
         let waiting = [self.neighbors.next_deadline(), self.fragments.next_deadline()];
         let expiry = (!self.flows.is_empty()).then(|| self.expired_at + EXPIRY_IDLE_STEP);
-        waiting.into_iter().flatten().chain(expiry).min()
+        waiting.into_iter().flatten().chain(expiry).chain(self.flows.tell_at()).min()
     }
 
     /// The steps that precede every burst; cheap when nothing is due.
@@ -43,6 +43,10 @@ impl Forwarder {
         if now >= self.expired_at + EXPIRY_STEP {
             self.expire(now, tables);
         }
+        let counters = &mut self.counters;
+        self.flows.tell(now, tables, |record| {
+            counters.count_flow(record.service(), record.server(), -1);
+        });
     }
 
     /// Goes on with the round through all records, as far as the time since the last step asks.

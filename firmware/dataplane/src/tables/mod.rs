@@ -2,6 +2,7 @@
 //! between bursts. A bundle of `Arc`s, so that changing one part copies pointers only.
 
 mod addresses;
+mod copies;
 mod routes;
 mod services;
 
@@ -13,6 +14,7 @@ use core::time::Duration;
 use base::{FlowKey, Mac, NetworkId, PoolId, PortId, ServerId, ServiceId, VipId};
 
 pub use addresses::AddressTable;
+pub use copies::{Copied, Copies};
 pub use routes::{Hop, Route, Routes};
 pub use services::{Match, ReplyMatch, Services};
 
@@ -42,6 +44,11 @@ pub struct Tables {
     pub peers: Arc<Vec<Peer>>,
     /// What is offered at the virtual addresses.
     pub services: Arc<Services>,
+    /// Differs whenever a flow may be given to another server than before; below 2¹⁵. 0: nobody
+    /// wants to be told which flows have another one.
+    pub selection: u16,
+    /// Flows of our virtual addresses that other boxes had before, and told us of.
+    pub copies: Arc<Copies>,
     /// By [`PoolId`].
     pub pools: Arc<Vec<Pool>>,
     /// By [`ServerId`].
@@ -136,6 +143,9 @@ pub struct Service {
     pub pool: PoolId,
     /// An established flow ends after so long without a packet.
     pub idle: Duration,
+    /// Nobody can say from a server's packet alone that it is of this service, because the
+    /// server's port belongs to several.
+    pub shared: bool,
 }
 
 /// A pool: the servers and the function that chooses among them.

@@ -132,6 +132,27 @@ impl Services {
         }
     }
 
+    /// Whether nobody can say of some of these ports of a server whose packets come from them.
+    pub fn is_ambiguous(
+        &self,
+        server: Ipv6Addr,
+        protocol: Protocol,
+        ports: &RangeInclusive<u16>,
+    ) -> bool {
+        let key = |port| (server, protocol, port);
+        let before = self.replies.range(key(0)..=key(*ports.start())).next_back();
+        let within = self.replies.range(key(*ports.start())..=key(*ports.end()));
+        let mut met = before.filter(|(_, it)| it.last >= *ports.start()).into_iter().chain(within);
+        met.any(|(_, replies)| replies.of.is_none())
+    }
+
+    /// Says of a service that its servers' packets do not tell whose they are.
+    pub fn set_shared(&mut self, id: ServiceId) {
+        if let Some(service) = self.services.get_mut(id.index()) {
+            service.shared = true;
+        }
+    }
+
     /// The service of that number.
     #[inline]
     pub fn get(&self, id: ServiceId) -> Option<&Service> {
@@ -182,7 +203,8 @@ mod tests {
     #[test]
     fn a_port_finds_the_service_whose_range_holds_it() {
         let mut services = Services::default();
-        let service = Service { vip: VipId(1), pool: PoolId(0), idle: Duration::from_secs(1) };
+        let service =
+            Service { vip: VipId(1), pool: PoolId(0), idle: Duration::from_secs(1), shared: false };
         let web = services.push(service, Protocol::TCP, [80..=80, 8000..=8099]);
         let tls = services.push(service, Protocol::TCP, [443..=443]);
         let find = |vip, protocol, port| services.find(VipId(vip), protocol, port);

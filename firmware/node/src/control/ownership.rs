@@ -21,6 +21,7 @@ impl Control {
         let Some(before) = self.plan.set_owner(vip, owner).filter(|before| *before != owner) else {
             return;
         };
+        self.forget_copies(vip, owner);
         self.tables.vips = Arc::new(self.plan.vips());
         self.publish_at = Some(now);
         let Some(config) = self.plan.config().vips.get(vip.index()) else { return };

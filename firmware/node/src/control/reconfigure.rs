@@ -34,7 +34,7 @@ impl Control {
     ) -> Result<(), Exhausted> {
         let generation = self.tables.generation.wrapping_add(1);
         let (counters, known) = (&measured.counters, measured.generation);
-        let unused = Unused { counters, generation: known };
+        let unused = Unused { counters, generation: known, copied: &self.copied_servers };
         let plan = self.plan.succeed(config, node, generation, &unused)?;
         let before = core::mem::replace(&mut self.plan, plan);
         self.drained.clear();
@@ -44,7 +44,10 @@ impl Control {
         let tables = self.plan.tables(&self.attached, up);
         let (generation, neighbors) = (self.tables.generation, self.tables.neighbors.clone());
         let peers = self.tables.peers.clone();
-        self.tables = Tables { generation, neighbors, peers, ..tables };
+        let selection = self.next_selection();
+        self.tables = Tables { generation, neighbors, peers, selection, ..tables };
+        // Numbers of services and servers may stand for others now: whoever knows says it again.
+        self.copied.clear();
         self.publish_at = Some(now);
         self.tell_changed_vips(&before);
         self.neighbors.unpin_all();

@@ -2,14 +2,18 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::Ipv6Addr;
 
+use base::address::mapped;
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
+use cluster::flows::{self, Endpoint, Flow, Flows, Part};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
     Channel, Cluster, Event, Incarnation, NodeSet, Orders, Ownership, OwnershipGeneration, Peer,
     Reply, Report, Request, Role, ViewId,
 };
+use dataplane::flow::Note;
 use dataplane::tables::{self, Owner};
 use model::config::{Config, Node};
 
@@ -30,6 +34,14 @@ pub enum Agreed {
     Announce(VipId),
     /// Ask on its network who has a virtual address, and tell with [`Council::handle_probe`].
     Probe(VipId),
+    /// Every forwarder has to tell its flows anew, as an answer to this question:
+    /// [`Council::handle_note`].
+    Tell(u32),
+    /// The flows of an address that is moved here are copied: when every forwarder knows
+    /// [`Council::copies`], to be told with [`Council::handle_synced`].
+    Synced(VipId),
+    /// There are other [`Council::copies`] of an address of ours.
+    Copies(VipId),
     /// Ask gateways or servers of a network whether they hear us; [`super::Beat::handle_witness`]
     /// is told when one answers.
     Ask(NetworkId),
@@ -44,6 +56,11 @@ pub enum Agreed {
 /// The control thread's machine.
 pub struct Council {
     cluster: Cluster,
+    flows: Flows,
+    /// What we have to do with each virtual address.
+    roles: Vec<Role>,
+    /// Who would own each virtual address if its owner failed.
+    standbys: Vec<Option<NodeId>>,
     guard: Guard,
     framing: Framing,
     own: NodeId,
@@ -61,15 +78,24 @@ pub struct Council {
 }
 
 impl Council {
-    /// The machine of `node`, in no view yet unless the node is alone.
-    pub fn new(now: Instant, config: &Config, node: &Node, card: &Card, seed: u64) -> Self {
+    /// The machine of `node` with so many forwarders, in no view yet unless the node is alone.
+    pub fn new(
+        now: Instant,
+        config: &Config,
+        node: &Node,
+        card: &Card,
+        (seed, forwarders): (u64, usize),
+    ) -> Self {
         let identity = card.identity(config, node);
         let own = identity.node;
         let peers: Vec<_> = ids(config).into_iter().filter(|id| *id != own).collect();
-        let channels = [Channel::Token, Channel::Control];
+        let channels = [Channel::Token, Channel::Control, Channel::Flow];
         let guard = Guard::new(identity, card.secrets.clone(), &channels, peers.iter().copied());
         let mut council = Self {
             cluster: Cluster::new(now, &settings(config, node, card.incarnation), seed),
+            flows: Flows::new(now, card.incarnation, &addresses(config), forwarders),
+            roles: config.vips.iter().map(|_| Role::Other { owner: None }).collect(),
+            standbys: Vec::new(),
             guard,
             framing: Framing::new(config, node),
             own,
@@ -82,7 +108,7 @@ impl Council {
             report: None,
             view: None,
         };
-        council.after();
+        council.after(now);
         council
     }
 
@@ -103,7 +129,7 @@ impl Council {
             News::Ask(network) => self.agreed.push_back(Agreed::Ask(network)),
             News::Outrun(known) => self.agreed.push_back(Agreed::Outrun(known)),
         }
-        self.after();
+        self.after(now);
     }
 
     /// A frame that came in by `port`.
@@ -112,8 +138,13 @@ impl Council {
         match self.guard.open(network, datagram) {
             Ok(opened) => {
                 let (from, channel) = (opened.from, opened.channel);
-                self.cluster.handle_message(now, from, network, channel, opened.body);
-                self.after();
+                match channel {
+                    Channel::Flow => self.flows.handle_message(now, from, opened.body),
+                    Channel::Heartbeat | Channel::Token | Channel::Control => {
+                        self.cluster.handle_message(now, from, network, channel, opened.body);
+                    }
+                }
+                self.after(now);
             }
             Err(refusal) => match self.refused.iter_mut().find(|(known, _)| *known == refusal) {
                 Some((_, count)) => *count += 1,
@@ -130,19 +161,53 @@ impl Council {
     /// A question of [`Agreed::Probe`] was sent (`None`), or somebody answered one.
     pub fn handle_probe(&mut self, now: Instant, vip: VipId, answered: Option<Mac>) {
         self.cluster.handle_probe(now, vip, answered);
-        self.after();
+        self.after(now);
     }
 
     /// Every forwarder obeys everything up to the statement with this number.
     pub fn handle_settled(&mut self, now: Instant, number: u64) {
         self.cluster.handle_settled(now, number);
-        self.after();
+        self.after(now);
+    }
+
+    /// Every forwarder knows the copies of an address that is moved here: it may come.
+    pub fn handle_synced(&mut self, now: Instant, vip: VipId) {
+        self.cluster.handle_synced(now, vip);
+        self.after(now);
+    }
+
+    /// What a forwarder tells of its flows.
+    pub fn handle_note(&mut self, now: Instant, forwarder: u8, note: &Note) {
+        match *note {
+            Note::Flow { key, server } => {
+                let flow = Flow {
+                    client: key.source,
+                    client_port: key.source_port,
+                    port: key.destination_port,
+                    protocol: key.protocol,
+                };
+                let server = server.map(|(address, port)| Endpoint { address, port });
+                self.flows.handle_flow(now, forwarder, key.destination, &flow, server);
+            }
+            Note::Telling { round } => self.flows.handle_telling(forwarder, round),
+            Note::Told { round, asked } => self.flows.handle_told(now, forwarder, round, asked),
+        }
+    }
+
+    /// The flows of an address of ours that other boxes had, and no forwarder of ours has told.
+    pub fn copies(&self, vip: VipId) -> impl Iterator<Item = (Flow, Endpoint)> {
+        self.flows.copies(vip)
+    }
+
+    /// The copies of flows.
+    pub const fn flows(&self) -> &Flows {
+        &self.flows
     }
 
     /// What an operator asks.
     pub fn handle_request(&mut self, now: Instant, request: Request) -> Reply {
         let reply = self.cluster.handle_request(now, request);
-        self.after();
+        self.after(now);
         reply
     }
 
@@ -154,12 +219,13 @@ impl Council {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.cluster.handle_timeout(now);
-        self.after();
+        self.flows.handle_timeout(now);
+        self.after(now);
     }
 
     /// When [`Council::handle_timeout`] has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.cluster.next_deadline()
+        [self.cluster.next_deadline(), self.flows.next_deadline()].into_iter().flatten().min()
     }
 
     /// The next frame to send.
@@ -175,7 +241,24 @@ impl Council {
                 return Some(frame);
             }
         }
+        while let Some((to, body)) = self.flows.poll_transmit() {
+            let Some(network) = self.network_to(to) else { continue };
+            let mut datagram = Vec::new();
+            self.guard.seal(Channel::Flow, network, to, &body, &mut datagram);
+            let frame = self.framing.frame(to, network, &datagram).filter(|_| !datagram.is_empty());
+            if frame.is_some() {
+                return frame;
+            }
+        }
         None
+    }
+
+    /// The network on which a node was heard last.
+    fn network_to(&self, node: NodeId) -> Option<NetworkId> {
+        let report = self.report.as_ref()?;
+        let sight = report.peers.iter().find(|sight| sight.peer.id == node)?;
+        let newest = sight.paths.iter().max_by_key(|path| path.heard_at)?;
+        Some(newest.network)
     }
 
     /// The next decision.
@@ -233,11 +316,17 @@ impl Council {
         })
     }
 
-    fn after(&mut self) {
+    fn after(&mut self, now: Instant) {
         while let Some(event) = self.cluster.poll_event() {
             match event {
                 Event::Orders(orders) => self.agreed.push_back(Agreed::Orders(orders)),
-                Event::Ownership(ownership) => self.own(&ownership),
+                Event::Ownership(ownership) => self.own(now, &ownership),
+                Event::Standbys(standbys) => {
+                    self.standbys = standbys;
+                    for vip in (0..self.roles.len()).map(VipId::from) {
+                        self.take_part(now, vip);
+                    }
+                }
                 Event::Probe(vip) => self.agreed.push_back(Agreed::Probe(vip)),
                 Event::Announce(vip) => self.agreed.push_back(Agreed::Announce(vip)),
                 Event::View { id, members } => {
@@ -250,16 +339,31 @@ impl Council {
                 | Event::Conflict { .. }) => self.agreed.push_back(Agreed::Note(note)),
             }
         }
+        self.after_flows();
+    }
+
+    fn after_flows(&mut self) {
+        while let Some(event) = self.flows.poll_event() {
+            self.agreed.push_back(match event {
+                flows::Event::Tell(asked) => Agreed::Tell(asked),
+                flows::Event::Synced(vip) => Agreed::Synced(vip),
+                flows::Event::Changed(vip) => Agreed::Copies(vip),
+            });
+        }
     }
 
     /// Whoever is named newest, is the owner.
-    fn own(&mut self, ownership: &Ownership) {
+    fn own(&mut self, now: Instant, ownership: &Ownership) {
         let Ownership { vip, role, generation, number } = *ownership;
         let Some(obeyed) = self.obeyed.get_mut(vip.index()).filter(|old| **old <= generation)
         else {
             return;
         };
         *obeyed = generation;
+        if let Some(known) = self.roles.get_mut(vip.index()) {
+            *known = role;
+        }
+        self.take_part(now, vip);
         let owner = match role {
             Role::Other { owner } => owner.map_or(Owner::Nobody, |node| self.owner(node)),
             Role::Owner { .. } => Owner::Us,
@@ -270,6 +374,23 @@ impl Council {
             },
         };
         self.agreed.push_back(Agreed::Owner(vip, owner, number));
+    }
+
+    /// What we have to do with the flows of an address.
+    fn take_part(&mut self, now: Instant, vip: VipId) {
+        let Some(role) = self.roles.get(vip.index()) else { return };
+        let standby = self.standbys.get(vip.index()).copied().flatten() == Some(self.own);
+        let part = match *role {
+            // Who takes an address over is not its owner yet, and has to keep what it has.
+            Role::Other { owner: None } => return,
+            Role::Other { owner: Some(owner) } if standby => {
+                Part::Follower { owner, arrives: false }
+            }
+            Role::Other { owner: Some(_) } => Part::None,
+            Role::Owner { .. } | Role::Releasing { .. } => Part::Owner,
+            Role::Expecting { from } => Part::Follower { owner: from, arrives: true },
+        };
+        self.flows.handle_part(now, vip, part);
     }
 
     fn owner(&self, node: NodeId) -> Owner {
@@ -287,4 +408,9 @@ impl Council {
         };
         self.peers.iter().map(stations).collect()
     }
+}
+
+/// The virtual addresses of a configuration, by their numbers.
+fn addresses(config: &Config) -> Vec<Ipv6Addr> {
+    config.vips.iter().map(|vip| mapped(vip.address)).collect()
 }

@@ -5,9 +5,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use base::time::Duration;
-use base::{Instant, Mac, NodeId, PortId};
+use base::{FlowKey, Instant, Mac, NodeId, PortId, Protocol, VipId};
+use cluster::flows::{Endpoint, Flow};
 use cluster::seal::{Refusal, Secret, Secrets};
 use cluster::{Incarnation, Presence, Report};
+use core::net::Ipv4Addr;
+use dataplane::flow::Note;
 use dataplane::tables::Owner;
 use model::config::Config;
 use model::limits::NETWORKS;
@@ -57,6 +60,10 @@ struct Front {
     owners: Vec<Owner>,
     report: Option<Report>,
     outrun: Option<Incarnation>,
+    /// What its forwarder tells whenever it is asked.
+    flows: Vec<Note>,
+    /// By virtual address: what its forwarder knows of others' flows.
+    copies: Vec<Vec<(Flow, Endpoint)>>,
     /// Its cables lead nowhere.
     cut: bool,
 }
@@ -72,10 +79,12 @@ impl Front {
         let (now, seed) = (Instant::ZERO, u64::from(id));
         let mut front = Self {
             beat: Beat::new(now, config, node, &card, seed),
-            council: Council::new(now, config, node, &card, seed),
+            council: Council::new(now, config, node, &card, (seed, 1)),
             owners: vec![Owner::Nobody; config.vips.len()],
             report: None,
             outrun: None,
+            flows: vec![],
+            copies: vec![vec![]; config.vips.len()],
             cut: false,
         };
         for port in 0..2 {
@@ -121,17 +130,48 @@ impl Front {
             Agreed::Orders(orders) => self.beat.handle_orders(now, orders),
             Agreed::Owner(vip, owner, number) => {
                 self.owners[vip.index()] = owner;
+                self.copied(vip);
                 self.council.handle_settled(now, number);
             }
             Agreed::Probe(vip) => self.council.handle_probe(now, vip, None),
             // The gateway is there and answers at once.
             Agreed::Ask(network) if !self.cut => self.beat.handle_witness(now, network),
+            Agreed::Tell(asked) => {
+                for flow in self.flows.clone() {
+                    self.council.handle_note(now, 0, &flow);
+                }
+                let told = Note::Told { round: 0, asked };
+                self.council.handle_note(now, 0, &told);
+            }
+            Agreed::Synced(vip) => {
+                self.copied(vip);
+                self.council.handle_synced(now, vip);
+            }
+            Agreed::Copies(vip) => self.copied(vip),
             Agreed::Ask(_)
             | Agreed::Announce(_)
             | Agreed::Peers(_)
             | Agreed::Note(_)
             | Agreed::Outrun(_) => {}
         }
+    }
+
+    fn copied(&mut self, vip: VipId) {
+        self.copies[vip.index()] = self.council.copies(vip).collect();
+    }
+
+    /// Its forwarder tells of a flow to a virtual address.
+    fn tell(&mut self, now: Instant, vip: [u8; 4], client_port: u16, server: Option<u8>) {
+        let mapped = |octets: [u8; 4]| Ipv4Addr::from(octets).to_ipv6_mapped();
+        let key = FlowKey {
+            source: mapped([198, 51, 100, 7]),
+            destination: mapped(vip),
+            source_port: client_port,
+            destination_port: 80,
+            protocol: Protocol::TCP,
+        };
+        let server = server.map(|last| (mapped([10, 0, 0, last]), 8_080));
+        self.council.handle_note(now, 0, &Note::Flow { key, server });
     }
 
     /// As the kernel sorts: by the kind in a datagram's second octet.
@@ -418,6 +458,48 @@ fn a_box_that_is_no_member_says_why() {
         assert!(shown.leases.iter().all(|it| it.open == alone && it.remaining.is_none()));
         assert!(shown.owners.iter().all(|it| it.served == alone && it.owner.is_some() == alone));
     }
+}
+
+#[test]
+fn who_takes_an_address_over_knows_the_flows_that_its_owner_told() {
+    let mut fronts = fronts(3);
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 5_000);
+    let dead = owners(&fronts)[0][0];
+    let vip = [192, 0, 2, 80];
+    for port in 0..100 {
+        fronts[dead].tell(cables.now, vip, port, Some(11));
+    }
+    fronts[dead].tell(cables.now, vip, 99, None);
+    cables.run(&mut fronts, 50);
+    fronts[dead].cut = true;
+    cables.run(&mut fronts, 800);
+    let heir = (0..3).find(|at| *at != dead && fronts[*at].owners[0] == Owner::Us).unwrap();
+    assert_eq!(fronts[heir].copies[0].len(), 99);
+    // Its own heir, the third, has them, too.
+    let third = 3 - dead - heir;
+    let counts = fronts[heir].council.flows().counts();
+    assert_eq!(fronts[third].council.flows().len(), 99, "{counts:?}");
+}
+
+#[test]
+fn an_address_that_is_moved_brings_its_flows_along() {
+    let mut fronts = fronts(2);
+    let mut cables = Cables::new();
+    cables.run(&mut fronts, 5_000);
+    let from = owners(&fronts)[0][0];
+    for port in 0..100 {
+        fronts[from].tell(cables.now, [192, 0, 2, 80], port, Some(11));
+    }
+    let to = NodeId(u16::try_from(2 - from).unwrap());
+    let request = cluster::Request::Move { vip: VipId(0), to };
+    fronts[from].council.handle_request(cables.now, request);
+    // As soon as a frame may come here, it is known what to do with it.
+    while fronts[1 - from].owners[0] != Owner::Us {
+        cables.run(&mut fronts, 1);
+        assert!(cables.now < Instant::from_millis(8_000), "{:?}", owners(&fronts));
+    }
+    assert_eq!(fronts[1 - from].copies[0].len(), 100);
 }
 
 #[test]

@@ -16,6 +16,11 @@ impl Plan {
         self.owners.fill(Owner::Nobody);
     }
 
+    /// Whether who serves what is agreed on with other boxes.
+    pub const fn agrees(&self) -> bool {
+        self.shared
+    }
+
     /// Who serves a virtual address from now on. Who did before; none if there is no such address.
     pub fn set_owner(&mut self, vip: VipId, owner: Owner) -> Option<Owner> {
         self.owners.get_mut(vip.index()).map(|it| core::mem::replace(it, owner))

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::address::mapped;
-use base::{Frame, Instant, Mac, Offload, ServerId};
-use dataplane::tables::{AddressTable, Owner, Peer, Tables};
+use base::{FlowKey, Frame, Instant, Mac, Offload, ServerId, VipId};
+use dataplane::flow::Note;
+use dataplane::tables::{AddressTable, Copied, Copies, Owner, Peer, Server, Tables};
 use dataplane::{Capacity, Event, Forwarder, HeldId, Output, OwnTarget, Source, Verdict};
 use model::Config;
 use model::config::{Gateway, ServerState};
@@ -50,6 +51,10 @@ pub struct Lab {
     down: Vec<ServerId>,
     /// Virtual addresses, by their place, that are not this node's.
     given: Vec<(usize, Owner)>,
+    /// The number of the selection; 0: the node is alone.
+    selection: u16,
+    /// Flows that other boxes had.
+    copies: Vec<Copied>,
     /// Stations of the second of the other boxes, once it is heard.
     second: Option<[Mac; 2]>,
     neighbors: BTreeMap<(u16, std::net::Ipv6Addr), Mac>,
@@ -92,6 +97,8 @@ impl Lab {
             attached: attached.to_vec(),
             down: vec![],
             given: vec![],
+            selection: 0,
+            copies: vec![],
             second: None,
             neighbors,
             tables: Tables::default(),
@@ -181,6 +188,42 @@ impl Lab {
         self.publish();
     }
 
+    /// Others copy the node's flows from now on.
+    pub fn is_followed(&mut self) {
+        self.selection = 1;
+        self.publish();
+    }
+
+    /// What the forwarder has told since, in words: `CLIENT: SERVER` or `over`.
+    pub fn told(&mut self) -> Vec<String> {
+        let notes = core::iter::from_fn(|| self.forwarder.poll_note());
+        notes.map(|note| words_of(&note)).collect()
+    }
+
+    /// Another box had flows of our addresses, and chose these servers for them.
+    pub fn copy(&mut self, notes: &[Note]) {
+        for note in notes {
+            let Note::Flow { key, server: Some((address, port)) } = *note else { continue };
+            let vip = self.tables.vips.iter().position(|vip| vip.address == key.destination);
+            let vip = VipId::from(vip.expect("a virtual address"));
+            let services = &self.tables.services;
+            let found = services.find(vip, key.protocol, key.destination_port).expect("a service");
+            let pool = self.tables.service(found.service).expect("a service").pool;
+            let is = |server: &Server| {
+                (server.pool, server.address) == (pool, address)
+                    && server.port.unwrap_or(key.destination_port) == port
+            };
+            let server = self.tables.servers.iter().position(is).expect("a server");
+            self.copies.push(Copied {
+                request: key,
+                endpoint: (address, port),
+                service: found.service,
+                server: ServerId::from(server),
+            });
+        }
+        self.publish();
+    }
+
     /// The leases of both networks end then.
     pub fn lease_until(&mut self, until: Instant) {
         self.forwarder.set_leases([until; NETWORKS]);
@@ -192,6 +235,9 @@ impl Lab {
         let down = &self.down;
         self.tables = self.plan.tables(&self.attached, |id| !down.contains(&id));
         self.tables.generation = generation;
+        self.selection += u16::from(self.selection != 0);
+        self.tables.selection = self.selection;
+        self.tables.copies = Arc::new(Copies::build(self.now, SEED, self.copies.clone()));
         let mut vips = self.tables.vips.to_vec();
         self.given.iter().for_each(|&(place, owner)| vips[place].owner = owner);
         self.tables.vips = Arc::new(vips);
@@ -349,5 +395,18 @@ impl Lab {
     /// Now.
     pub const fn now(&self) -> Instant {
         self.now
+    }
+}
+
+fn words_of(note: &Note) -> String {
+    let end = |address, port| std::net::SocketAddr::new(base::address::unmapped(address), port);
+    match note {
+        Note::Flow { key: FlowKey { source, source_port, .. }, server } => {
+            let server = server.map(|(address, port)| end(address, port).to_string());
+            let server = server.unwrap_or_else(|| "over".into());
+            format!("{}: {server}", end(*source, *source_port))
+        }
+        Note::Telling { .. } => "telling".into(),
+        Note::Told { asked, .. } => format!("told {asked}"),
     }
 }

@@ -11,6 +11,7 @@ mod table;
 
 mod any_frames;
 mod cluster;
+mod copies;
 mod echoes;
 mod fragments;
 mod hops;

@@ -68,7 +68,7 @@ impl Sealing {
     pub fn seal(&mut self, transmit: &Transmit) -> Vec<u8> {
         let guard = match transmit.channel {
             Channel::Heartbeat => &mut self.pulse,
-            Channel::Token | Channel::Control => &mut self.control,
+            Channel::Token | Channel::Control | Channel::Flow => &mut self.control,
         };
         let mut octets = Vec::with_capacity(transmit.body.len() + cluster::seal::OVERHEAD);
         guard.seal(transmit.channel, transmit.network, transmit.to, &transmit.body, &mut octets);

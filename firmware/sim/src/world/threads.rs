@@ -197,7 +197,12 @@ impl World {
                     life.orders = Some(orders);
                     self.wake_soon(node, Thread::Pulse);
                 }
+                // The data plane of this world copies no flows.
+                Decision::Standbys(_) => {}
                 Decision::Ownership(ownership) => {
+                    if matches!(ownership.role, cluster::Role::Expecting { .. }) {
+                        life.cluster.handle_synced(now, ownership.vip);
+                    }
                     life.tables.push_back(ownership);
                     self.wake_soon(node, Thread::Forward);
                 }

@@ -1,14 +1,17 @@
 //! What control does as a member of a cluster: hears the other boxes and the pulse thread, and
 //! carries out what was agreed on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv6Addr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::{Instant, NodeId, Offload, PortId};
+use base::{Instant, NodeId, Offload, PortId, VipId};
 use cluster::seal::Secrets;
 use cluster::{Channel, Event as Note, Incarnation, Peer};
+use dataplane::flow::Note as FlowNote;
+use dataplane::tables::Owner;
 use model::config::{Config, Node};
 use model::event::Event;
 use model::limits::{self, CLUSTER_PORT};
@@ -28,11 +31,13 @@ use crate::wiring::ControlEnds;
 /// The kinds of datagram that are the pulse thread's: heartbeats and greetings.
 const OF_PULSE: [u8; 2] = [Channel::Heartbeat as u8, cluster::seal::greeter::CHANNEL];
 /// Those that are ours.
-const OF_CONTROL: [u8; 2] = [Channel::Token as u8, Channel::Control as u8];
+const OF_CONTROL: [u8; 3] = [Channel::Token as u8, Channel::Control as u8, Channel::Flow as u8];
 
 /// This box as a member.
 pub struct Membership {
     council: Council,
+    /// How many forwarders there are.
+    forwarders: usize,
     /// To the pulse thread.
     orders: Producer<Order>,
     /// Orders that there was no room for.
@@ -43,8 +48,8 @@ pub struct Membership {
     pulse: Arc<netio::Wake>,
     sockets: BTreeMap<PortId, Sockets>,
     attached: BTreeMap<PortId, Attached>,
-    /// Statements that not every forwarder obeys yet, with the tables that say so.
-    unsettled: VecDeque<(u32, u64)>,
+    /// What not every forwarder obeys yet, with the tables that say so.
+    unsettled: VecDeque<(u32, Unsettled)>,
     /// What the forwarders look at.
     gates: Arc<Gates>,
     secrets: Secrets,
@@ -54,10 +59,19 @@ pub struct Membership {
     count: Option<std::path::PathBuf>,
 }
 
+/// What every forwarder has to obey before the council may be told.
+#[derive(Clone, Copy)]
+enum Unsettled {
+    /// The statement about an owner with this number.
+    Owner(u64),
+    /// The copies of flows of an address that is moved here.
+    Copies(VipId),
+}
+
 impl Membership {
     /// A member that has heard nobody yet.
     pub fn new(
-        council: Council,
+        (council, forwarders): (Council, usize),
         (orders, news): (Producer<Order>, Consumer<News>),
         pulse: Arc<netio::Wake>,
         gates: Arc<Gates>,
@@ -65,6 +79,7 @@ impl Membership {
     ) -> Self {
         Self {
             council,
+            forwarders,
             orders,
             pending: VecDeque::new(),
             news,
@@ -135,6 +150,18 @@ impl Membership {
         }
     }
 
+    /// A forwarder tells of a flow.
+    pub fn handle_note(&mut self, now: Instant, worker: usize, note: &FlowNote) {
+        if let Ok(worker) = u8::try_from(worker) {
+            self.council.handle_note(now, worker, note);
+        }
+    }
+
+    /// Where the servers of copied flows are.
+    pub fn servers(&self) -> BTreeSet<Ipv6Addr> {
+        self.council.flows().servers()
+    }
+
     fn order(&mut self, order: Order) {
         self.pending.push_back(order);
         self.pass_orders();
@@ -183,13 +210,16 @@ impl Membership {
     /// Says which statements every forwarder obeys.
     fn settle(&mut self, now: Instant, workers: &[ControlEnds]) {
         let taken = |worker: &ControlEnds| worker.shared.taken.load(Ordering::Acquire);
-        while let Some((tables, number)) = self.unsettled.front().copied() {
+        while let Some((tables, what)) = self.unsettled.front().copied() {
             let obeyed = |worker| taken(worker).wrapping_sub(tables) < u32::MAX / 2;
             if !workers.iter().all(obeyed) {
                 break;
             }
             self.unsettled.pop_front();
-            self.council.handle_settled(now, number);
+            match what {
+                Unsettled::Owner(number) => self.council.handle_settled(now, number),
+                Unsettled::Copies(vip) => self.council.handle_synced(now, vip),
+            }
         }
     }
 
@@ -209,7 +239,7 @@ impl Membership {
             return;
         };
         let seed = u64::from(incarnation.0);
-        self.council = Council::new(now, config, node, &card, seed);
+        self.council = Council::new(now, config, node, &card, (seed, self.forwarders));
         self.unsettled.clear();
         for (port, attached) in &self.attached {
             self.council.handle_port(*port, attached);
@@ -270,6 +300,17 @@ impl ControlThread {
         }
     }
 
+    /// After another configuration: numbers of what copies refer to may be others.
+    pub(super) fn copy_anew(&mut self, now: Instant) {
+        let Some(member) = &self.member else { return };
+        for (place, vip) in self.control.plan().vips().into_iter().enumerate() {
+            if matches!(vip.owner, Owner::Us | Owner::Coming(_)) {
+                let vip = VipId::from(place);
+                self.control.handle_copies(now, vip, member.council.copies(vip));
+            }
+        }
+    }
+
     /// One round of the cluster's business.
     pub(super) fn confer(&mut self, now: Instant) {
         let Some(member) = &mut self.member else { return };
@@ -280,8 +321,25 @@ impl ControlThread {
                 Agreed::Orders(orders) => member.order(Order::Orders(orders)),
                 Agreed::Owner(vip, owner, number) => {
                     self.control.handle_owner(now, vip, owner);
+                    if matches!(owner, Owner::Us | Owner::Coming(_)) {
+                        self.control.handle_copies(now, vip, member.council.copies(vip));
+                    }
                     let tables = self.control.next_generation();
-                    member.unsettled.push_back((tables, number));
+                    member.unsettled.push_back((tables, Unsettled::Owner(number)));
+                }
+                Agreed::Tell(asked) => {
+                    for worker in &self.workers {
+                        worker.shared.asked.store(asked, Ordering::Relaxed);
+                        worker.shared.wake.wake();
+                    }
+                }
+                Agreed::Synced(vip) => {
+                    self.control.handle_copies(now, vip, member.council.copies(vip));
+                    let tables = self.control.next_generation();
+                    member.unsettled.push_back((tables, Unsettled::Copies(vip)));
+                }
+                Agreed::Copies(vip) => {
+                    self.control.handle_copies(now, vip, member.council.copies(vip));
                 }
                 Agreed::Announce(vip) => self.control.announce_vip(now, vip),
                 Agreed::Probe(vip) => {
@@ -380,6 +438,7 @@ fn told(note: &Note, config: &Config) -> Option<Event> {
         Note::Moved(_)
         | Note::Orders(_)
         | Note::Ownership(_)
+        | Note::Standbys(_)
         | Note::Probe(_)
         | Note::Announce(_) => return None,
     })
