@@ -14,8 +14,8 @@
 //! Around that stands what makes an interface a port: [`quiet`] keeps the kernel's own network
 //! stack away from it, [`Memberships`] tells its hardware which groups to let in, [`Link`] and
 //! [`LinkMonitor`] say how it is. [`Steering`] spreads a port's frames over several workers.
-//! [`Apart`] gives what is for the box itself a ring of its own; [`Datagrams`] are the cluster's way
-//! in, beside all that.
+//! [`Apart`] gives what is for the box itself a ring of its own; [`Datagrams`] are the cluster's
+//! way in, beside all that.
 //!
 //! Reading list: packet(7), Linux `Documentation/networking/packet_mmap.rst`, rtnetlink(7).
 #![deny(unsafe_code)]

@@ -7,8 +7,9 @@
 //!
 //! `witness` and `available` know a *weak* lease besides, for when those who do not echo us cannot
 //! be heard either: it lasts L from the newest heartbeat that anybody has echoed, and where nobody
-//! does, from the newest that was sent: a node on which something hangs sends none. A member that we hear and that does not echo us ends it: it may be about to
-//! act without us. Under `witness`, a view of the minority and a node that hears nobody need the
+//! does, from the newest that was sent: a node on which something hangs sends none. A member that
+//! we hear and that does not echo us ends it: it may be about to act without us. Under `witness`, a
+//! view of the minority and a node that hears nobody need the
 //! answer of a witness as well, on each network.
 
 use super::Pulse;

@@ -248,7 +248,7 @@ pub static COMMANDS: &[Command] = &[
         MOVE,
         (
             "have another box serve a virtual address",
-            "The addresses of its group go with it. Connections go on, and no packet is lost: the \
+            "The addresses of its group go with it. Connections go on: the \
              box that had it passes on what still comes to it. Any box of the cluster takes the \
              order. It stays where it was put for three minutes at least; a preferred box that is \
              to have it back (return) gets it back then. Refused where the box is not attached to \
