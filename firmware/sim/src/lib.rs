@@ -12,6 +12,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod balancing;
 mod check;
 mod client;
 mod clock;

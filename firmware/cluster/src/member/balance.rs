@@ -3,14 +3,17 @@
 //! Whoever comes first in the ring levels how many groups each member owns while there is little
 //! to do, so that a newcomer has its share at once, and brings groups back to who is preferred.
 //! Where there is much to do, the busiest member gives away one group at a time, once it has been
-//! more than 20 points above the least busy one for 30 s, until they are within 10.
+//! more than 20 points above the least busy one for 30 s, until they are within 10. A newcomer has
+//! its share of groups at once all the same. Where one group alone is about as much as a node can
+//! carry, nothing moves: whoever had it next would be flooded instead.
 
 use super::owner::MOVES;
 use super::ring::Possession;
 use super::{Cluster, Event};
 use crate::placement::{self, Candidate, NOBODY, Place};
 use crate::wire::{Entry, Load, Wish};
-use crate::{Moved, Reason};
+use crate::{Moved, NodeSet, Reason};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use base::time::Duration;
 use base::{Instant, NodeId};
@@ -25,6 +28,14 @@ const IDLE: u32 = 50;
 const APART: u32 = 200;
 const APART_FOR: Duration = Duration::from_secs(30);
 const NEAR: u32 = 100;
+/// Less than that, but more than this end, is mended when it lasts.
+const NEAR_FOR: Duration = Duration::from_secs(120);
+/// After a group was given away, so long until loads say what that has brought.
+const SETTLING: Duration = Duration::from_secs(5);
+/// So long a member counts as a newcomer.
+const NEW: Duration = Duration::from_secs(10);
+/// Load of one group that no move mends, in thousandths of what a node can carry.
+const FLOOD: u32 = 700;
 /// Time constant of smoothing what members say of their load.
 const SMOOTHING: Duration = Duration::from_secs(10);
 
@@ -38,8 +49,13 @@ pub struct Balance {
     moved_at: Vec<[Option<Instant>; MOVES_OF_ONE]>,
     /// Since when we are far above the least busy member.
     apart_since: Option<Instant>,
-    /// We are giving away.
+    /// We are giving away, and did so last at this time.
     giving: bool,
+    gave_at: Option<Instant>,
+    /// By group: it has another owner than when loads were measured last.
+    fresh: Vec<bool>,
+    /// When each member came that was not there from the beginning.
+    came_at: BTreeMap<NodeId, Instant>,
     /// What each member had to do when the token passed here last.
     pub told: Vec<Load>,
 }
@@ -48,6 +64,7 @@ impl Balance {
     pub fn new(groups: usize) -> Self {
         Self {
             load: alloc::vec![0; groups],
+            fresh: alloc::vec![false; groups],
             moved_at: alloc::vec![[None; MOVES_OF_ONE]; groups],
             ..Self::default()
         }
@@ -59,6 +76,15 @@ impl Balance {
             times.rotate_left(1);
             times[MOVES_OF_ONE - 1] = Some(now);
         }
+        if let Some(fresh) = self.fresh.get_mut(group) {
+            *fresh = true;
+        }
+    }
+
+    /// These have come into the view.
+    pub fn came(&mut self, nodes: NodeSet, now: Instant) {
+        self.came_at.retain(|_, at| now.since(*at) < NEW);
+        self.came_at.extend(nodes.iter().map(|node| (node, now)));
     }
 
     /// An operator moves a group: it stays where it is put.
@@ -75,9 +101,12 @@ impl Cluster {
     pub fn handle_load(&mut self, now: Instant, load: &[u16]) {
         let since = self.balance.loaded_at.replace(now).map_or(SMOOTHING, |at| now.since(at));
         let part = since.min(SMOOTHING).as_millis().max(1);
-        for (group, smoothed) in self.groups.iter().zip(&mut self.balance.load) {
+        let Balance { load: known, fresh, .. } = &mut self.balance;
+        for ((group, smoothed), fresh) in self.groups.iter().zip(known).zip(fresh) {
             let vips = group.vips.iter().filter_map(|vip| load.get(vip.index()));
             let new: u64 = vips.map(|load| u64::from(*load) * 1_000).sum();
+            // What was measured of it before says nothing.
+            let part = if core::mem::take(fresh) { SMOOTHING.as_millis() } else { part };
             let whole = SMOOTHING.as_millis();
             let old = u128::from(*smoothed);
             let next = (old * (whole - part) + u128::from(new) * part) / whole;
@@ -133,7 +162,10 @@ impl Cluster {
         if wishes.is_empty() && !busy && first {
             wishes = self.levelling();
         } else if wishes.is_empty() && busy {
-            wishes = self.relief(&loads).into_iter().collect();
+            wishes = self.welcome(&loads);
+            if wishes.is_empty() {
+                wishes = self.relief(&loads).into_iter().collect();
+            }
         }
         wishes
     }
@@ -183,6 +215,41 @@ impl Cluster {
         moves.into_iter().filter_map(wish).collect()
     }
 
+    /// What we give to newcomers: so many of our groups that everybody has as many for its weight,
+    /// heavy and light ones alike.
+    fn welcome(&self, loads: &[Load]) -> Vec<Wish> {
+        let now = self.clock;
+        let came = |id: NodeId| self.balance.came_at.get(&id);
+        let new = |id: NodeId| came(id).is_some_and(|at| now.since(*at) < NEW);
+        let fit = |load: &&Load| !self.drained.contains(load.node) && !self.departs(load.node);
+        let whole: usize = loads.iter().filter(fit).map(|load| usize::from(load.weight)).sum();
+        let groups = self.table.iter().filter(|entry| entry.owner != NOBODY).count();
+        let share = |id: NodeId| {
+            let weight = loads.iter().filter(fit).find(|load| load.node == id)?.weight;
+            (groups * usize::from(weight)).checked_div(whole)
+        };
+        let newcomer = self.members().iter().filter(|id| new(*id) && *id != self.own.id);
+        let lacks = |id: NodeId| Some((share(id)?.saturating_sub(self.count(id)), id));
+        let Some((lacking, to)) = newcomer.filter_map(lacks).max() else { return Vec::new() };
+        let members = self.members();
+        let mut ours: Vec<usize> = (0..self.groups.len())
+            .filter(|&group| {
+                self.table[group].owner == self.own.id
+                    && self.rested(group)
+                    && self.groups[group].prefer != Some(self.own.id)
+                    && self.able(group, members).contains(to)
+                    && self.open(to, group)
+            })
+            .collect();
+        ours.sort_by_key(|group| core::cmp::Reverse(self.balance.load[*group]));
+        let spare = self.count(self.own.id).saturating_sub(share(self.own.id).unwrap_or(0));
+        let count = spare.min(lacking).min(ours.len()).min(MOVES);
+        // Evenly over the ranks of load.
+        let chosen = (0..count).map(|n| ours[(2 * n + 1) * ours.len() / (2 * count)]);
+        let wish = |group| Wish { group, to, reason: Reason::Levelled, ready: false };
+        chosen.filter_map(|group| u16::try_from(group).ok().map(wish)).collect()
+    }
+
     /// One group of ours for the least busy member, if we are the busiest and far above it.
     fn relief(&mut self, loads: &[Load]) -> Option<Wish> {
         let now = self.clock;
@@ -194,14 +261,19 @@ impl Cluster {
         });
         let least = candidates.min_by_key(|load| (utilisation(load), load.node))?;
         let apart = mine.saturating_sub(utilisation(least));
-        let limit = if self.balance.giving { NEAR } else { APART };
-        if mine < most || apart < limit {
+        let heaviest =
+            (0..self.groups.len()).filter(|group| self.table[*group].owner == self.own.id);
+        let heaviest = heaviest.map(|group| self.balance.load[group] / 1_000).max();
+        if mine < most || apart < NEAR || heaviest.is_some_and(|load| load >= FLOOD) {
             self.balance.apart_since = None;
             self.balance.giving = false;
             return None;
         }
+        let recent = |at: Instant| now.since(at) < SETTLING;
         let since = *self.balance.apart_since.get_or_insert(now);
-        if !self.balance.giving && now.since(since) < APART_FOR {
+        let long = if apart < APART { NEAR_FOR } else { APART_FOR };
+        let begins = self.balance.giving || now.since(since) >= long;
+        if !begins || self.balance.gave_at.is_some_and(recent) {
             return None;
         }
         let to = least.node;
@@ -218,6 +290,7 @@ impl Cluster {
             .collect();
         let group = placement::relieve(&ours, apart)?;
         self.balance.giving = true;
+        self.balance.gave_at = Some(now);
         let group = u16::try_from(group).ok()?;
         Some(Wish { group, to, reason: Reason::Relieved, ready: false })
     }

@@ -353,6 +353,9 @@ impl Cluster {
         let majority = self.settings.majority(members.len());
         self.careful = !majority || lost.is_empty();
         let known = ids(&lost).union(ids(members));
+        if !lost.is_empty() {
+            self.balance.came(ids(members).difference(ids(&lost)), now);
+        }
         self.kin = self.settings.nodes.iter().all(|node| known.contains(node.id));
         self.entered = id;
         self.view = Some(super::View { id, members: members.to_vec(), since: now });

@@ -46,6 +46,8 @@ pub(crate) struct Life {
     pub highest_view: cluster::ViewId,
     /// By how long a silence others are judged.
     pub patience: Duration,
+    /// When the loads of VIPs are measured next.
+    pub measure_at: Instant,
 }
 
 impl Life {
@@ -74,6 +76,7 @@ impl Life {
             members: Vec::new(),
             highest_view: cluster::ViewId::NONE,
             patience: settings.pace().start,
+            measure_at: now,
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub stalls: Stalls,
     pub clients: Vec<ClientPlan>,
     pub flows: Vec<FlowPlan>,
+    /// Thousandths of what a node can carry that each VIP takes; none: nothing is measured.
+    pub loads: Vec<u16>,
     pub episodes: Vec<Episode>,
     /// When every fault has ended.
     pub heal: u64,
@@ -126,6 +128,7 @@ impl Plan {
             stalls: stalls(&mut draw, classes),
             clients,
             flows,
+            loads: Vec::new(),
             episodes: Vec::new(),
             heal: safety,
             after,

@@ -5,7 +5,7 @@ use crate::draw::SECOND;
 use crate::node::life::{Life, id};
 use crate::plan::episode::{DEPARTURE, Thread};
 use base::VipId;
-use cluster::Request;
+use cluster::{Incarnation, Peer, Request};
 
 impl World {
     /// A node is switched on, unless a fault keeps it off.
@@ -25,7 +25,8 @@ impl World {
         {
             sealing.rotate(self.rotated[node]);
         }
-        self.checks.boots(node);
+        let peer = Peer { id: id(node), incarnation: Incarnation(incarnation) };
+        self.checks.boots(node, peer);
         self.say(|| format!("n{} starts as incarnation {incarnation}", node + 1));
         for (network, pulled) in self.nodes[node].pulled.clone().into_iter().enumerate() {
             if pulled > 0 {

@@ -10,6 +10,7 @@ use crate::node::life::{Life, id, index};
 use crate::node::sealing::{Refusal, Sealing};
 use crate::plan::episode::Thread;
 use crate::plant::Plant;
+use base::time::Duration;
 use base::{Instant, NetworkId, VipId};
 use cluster::wire::{self, Control, Routed, TokenMessage};
 use cluster::{Channel, Event as Decision, Peer, Transmit};
@@ -168,6 +169,14 @@ impl World {
         }
         while let Some((vip, mac)) = life.probe_answers.pop_front() {
             life.cluster.handle_probe(now, vip, Some(mac));
+        }
+        if !self.plan.loads.is_empty() && now >= life.measure_at {
+            life.measure_at = now + Duration::from_secs(1);
+            let vips = self.plan.loads.iter().enumerate();
+            let served = |vip| life.forwarder.serves(now, VipId::from(vip));
+            let loads: Vec<u16> =
+                vips.map(|(vip, load)| if served(vip) { *load } else { 0 }).collect();
+            life.cluster.handle_load(now, &loads);
         }
         let requests: Vec<_> = life.requests.drain(..).collect();
         let replies: Vec<_> = requests
