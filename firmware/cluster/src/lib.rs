@@ -60,6 +60,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod config;
 pub mod flows;
 pub mod identity;
 pub mod member;

@@ -1,9 +1,11 @@
 //! What the agreed configuration says of the cluster.
 
+use crate::config::DocumentId;
 use crate::{Incarnation, NodeSet};
 use alloc::vec::Vec;
 use base::time::Duration;
 use base::{NetworkId, NodeId, VipId};
+use core::net::IpAddr;
 use model::{Policy, Profile};
 
 /// What both machines are told at their start.
@@ -13,6 +15,8 @@ pub struct Settings {
     pub own: NodeId,
     /// Which of our starts this is.
     pub incarnation: Incarnation,
+    /// Which document says all this.
+    pub document: DocumentId,
     /// What a node may do when it cannot hear the others.
     pub policy: Policy,
     /// How fast failures are detected.
@@ -49,6 +53,8 @@ pub struct NetworkSettings {
 pub struct VipSettings {
     /// Where it is answered for.
     pub network: NetworkId,
+    /// The address: with the network that by which it is the same in another document.
+    pub address: IpAddr,
     /// VIPs with the same number move together. Any numbers below the number of VIPs.
     pub group: u16,
     /// Who owns it at first. The first VIP of a group that says so speaks for the group.

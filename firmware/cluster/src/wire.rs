@@ -3,6 +3,7 @@
 //! Decoding never panics, and what it allocates is bounded by the octets that came. Golden bytes
 //! at the end of the file pin each message.
 
+use crate::config::{DocumentId, Draft};
 use crate::identity::node_id;
 use crate::{NodeSet, OwnershipGeneration, Peer, Reason, ViewId};
 use alloc::vec::Vec;
@@ -79,6 +80,8 @@ pub struct Heartbeat {
     pub hears: NodeSet,
     /// Whom it does not echo, because it consented to a view without them.
     pub muted: NodeSet,
+    /// The document in force at the sender.
+    pub document: DocumentId,
     /// The sender's networks.
     pub gates: Vec<Gate>,
     /// What it received from the one this goes to; nothing if it must not say.
@@ -204,6 +207,12 @@ pub struct Token {
     pub number: u32,
     /// Members that are to own nothing.
     pub drained: NodeSet,
+    /// The document in force.
+    pub document: DocumentId,
+    /// The token's number when it came into force in this view; 0: before this view.
+    pub committed: u64,
+    /// What is to take its place.
+    pub draft: Option<Draft>,
     /// Moves under way.
     pub wishes: Vec<Wish>,
     /// What each member has to do.
@@ -246,6 +255,8 @@ pub struct Call {
     pub forced: bool,
     /// Microseconds of the longest suspicion time in use.
     pub patience: u32,
+    /// The document by which owners are numbered in it.
+    pub document: DocumentId,
 }
 
 /// Consent: whoever sends it takes no token of an older view any more, and echoes nobody who is
@@ -275,6 +286,8 @@ pub enum Objection {
     Heard,
     /// The sender's view does not give way to the proposer's.
     Foreign,
+    /// The sender does not have the proposer's document.
+    Document,
 }
 
 /// No consent.
@@ -299,6 +312,7 @@ impl Heartbeat {
             && self.suspects == other.suspects
             && self.hears == other.hears
             && self.muted == other.muted
+            && self.document == other.document
             && self.gates == other.gates
     }
 }
@@ -328,11 +342,16 @@ pub fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Malformed> {
 mod tests {
     use super::*;
     use crate::Incarnation;
+    use crate::config::Digest;
     use alloc::vec;
     use proptest::prelude::*;
 
     fn peer(id: u16) -> Peer {
         Peer { id: NodeId(id), incarnation: Incarnation(300) }
+    }
+
+    fn document() -> DocumentId {
+        DocumentId { generation: 3, digest: Digest([7; 16]) }
     }
 
     fn view() -> ViewId {
@@ -350,6 +369,7 @@ mod tests {
             suspects: NodeSet::EMPTY,
             hears: NodeSet::EMPTY.with(NodeId(2)),
             muted: NodeSet::EMPTY,
+            document: document(),
             gates: vec![Gate { network: 1, open: true, reach: Reach::Peers }],
             echoes: vec![Echo { network: 1, tick: 999, dwell: 400, count: 64 }],
         }
@@ -369,6 +389,9 @@ mod tests {
             fence: 0,
             number: 3,
             drained: NodeSet::EMPTY,
+            document: document(),
+            committed: 0,
+            draft: None,
             wishes: vec![Wish { group: 4, to: NodeId(1), reason: Reason::Asked, ready: false }],
             loads: vec![Load { node: NodeId(1), weight: 1, used: 250 }],
             changed: 8,
@@ -389,6 +412,7 @@ mod tests {
             held: false,
             forced: false,
             patience: 80_000,
+            document: document(),
         };
         let grant = Grant {
             id: view(),
@@ -418,12 +442,23 @@ mod tests {
         }
     }
 
-    const HEARTBEAT: &str = "e807010501ac02020201024d0100010200010101020101e707900340";
+    const HEARTBEAT: &str = concat!(
+        "e807010501ac02020201024d0100010200",
+        "0307070707070707070707070707070707",
+        "010101020101e707900340",
+    );
     const TOKEN: &str = concat!(
-        "0501ac0202090201ac0202ac0280f10480f1040180f10400000300010401",
+        "0501ac0202090201ac0202ac0280f10480f1040180f104000003",
+        "00",
+        "0307070707070707070707070707070707",
+        "0000",
+        "010401",
         "0300010101fa0108010102010501ac0202030103",
     );
-    const CALL: &str = "01ac0202000501ac02020101ac02000000000000000080f104";
+    const CALL: &str = concat!(
+        "01ac0202000501ac02020101ac02000000000000000080f104",
+        "0307070707070707070707070707070707",
+    );
     const GRANT: &str = "01ac0202010501ac0202ac0201030105";
     const DENY: &str = "01ac0202020501ac0202010501ac0202";
     const WITHDRAW: &str = "01ac0202030501ac0202";

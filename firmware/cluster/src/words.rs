@@ -1,5 +1,6 @@
 //! What the two machines and those who run them hand to each other.
 
+use crate::config::DocumentId;
 use crate::wire::{Heartbeat, Reach, Standing};
 use crate::{NodeSet, Peer, ViewId};
 use alloc::vec::Vec;
@@ -18,6 +19,8 @@ pub enum Channel {
     Control = 2,
     /// [`crate::flows::wire::Message`].
     Flow = 3,
+    /// [`crate::config::message::DocumentMessage`].
+    Document = 5,
 }
 
 /// A message that is to be sealed and sent.
@@ -67,11 +70,13 @@ pub struct Orders {
     pub patience: Duration,
     /// Whose heartbeats we must not echo, because we consented to a view without them.
     pub muted: NodeSet,
+    /// The document in force here.
+    pub document: DocumentId,
 }
 
 impl Orders {
     /// What holds before the first order.
-    pub(crate) const fn outside(lease: Duration) -> Self {
+    pub(crate) const fn outside(lease: Duration, document: DocumentId) -> Self {
         Self {
             revision: 0,
             standing: Standing::Outside,
@@ -83,6 +88,7 @@ impl Orders {
             lease,
             patience: lease,
             muted: NodeSet::EMPTY,
+            document,
         }
     }
 }

@@ -10,9 +10,9 @@ use model::config::{
 use model::event::Severity;
 use model::operator::{Face, Reply, Request, Role, Topic};
 use model::status::{
-    BootStep, Candidate, Cause, Cluster, Counter, Flows, Health, Holder, Lease, Link, LogEntry,
-    Move, Neighbor, NeighborState, Node, Ownership, Path, Port, Presence, Revision, Server,
-    Service, Session, Standing, Traffic, Unconfirmed, Version, Vip,
+    BootStep, Candidate, Cause, Cluster, Counter, Document, Flows, Health, Holder, Lease, Link,
+    LogEntry, Move, Neighbor, NeighborState, Node, Ownership, Path, Port, Presence, Revision,
+    Server, Service, Session, Standing, Traffic, Unconfirmed, Version, Vip,
 };
 
 /// Rows of a table: more than a screen has.
@@ -264,6 +264,13 @@ fn cluster(foreign: &Foreign) -> Reply {
         start: u32::MAX,
         view: foreign.rows().is_multiple_of(2).then(|| foreign.text(1)),
         members: foreign.texts.clone(),
+        document: Document {
+            revision: u32::MAX,
+            digest: foreign.text(0),
+            user: foreign.text(1),
+            node: foreign.text(2),
+            comment: foreign.text(3),
+        },
         nodes: foreign.table(|foreign, which| Node {
             name: foreign.text(which),
             id: u8::MAX,
@@ -272,6 +279,7 @@ fn cluster(foreign: &Foreign) -> Reply {
             presence: presences[which % 4],
             hears: which.is_multiple_of(2),
             drained: which.is_multiple_of(3),
+            document: which.is_multiple_of(2).then(|| (u32::MAX, foreign.text(which))),
             weight: u16::MAX,
             used: which.is_multiple_of(2).then_some(u32::MAX),
         }),

@@ -89,6 +89,37 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// This box has the document that the others have in force; what it had was older.
+    ConfigPulled {
+        /// The number of what is in force.
+        revision: u32,
+        /// Who committed it, and where.
+        by: String,
+    },
+    /// The document of the others took the place of one that was changed apart from it.
+    ConfigOverruled {
+        /// The number of what is in force.
+        revision: u32,
+        /// Who committed it, and where.
+        by: String,
+        /// The number of what was in force here.
+        left: u32,
+        /// How many revisions ago that stands in the history now.
+        rollback: u32,
+    },
+    /// This box cannot carry out a document of the cluster.
+    ConfigUnfit {
+        /// The box that has it.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+    /// A document that is about to be in force does not name this box: it hands over what it
+    /// serves and leaves; or that document did not come into force.
+    NodeRemoved {
+        /// It leaves.
+        leaves: bool,
+    },
     /// The web page is at other addresses, and has another certificate of the same key.
     CertificateRenewed {
         /// Where the page is: URLs.
@@ -234,6 +265,10 @@ impl Event {
             Self::ConfigCommitted { .. } => "config-committed",
             Self::ConfigConfirmed { .. } => "config-confirmed",
             Self::ConfigReturned { .. } => "config-returned",
+            Self::ConfigPulled { .. } => "config-pulled",
+            Self::ConfigOverruled { .. } => "config-overruled",
+            Self::ConfigUnfit { .. } => "config-unfit",
+            Self::NodeRemoved { .. } => "node-removed",
             Self::CertificateRenewed { .. } => "certificate-renewed",
             Self::LinkUp { .. } => "link-up",
             Self::LinkDown { .. } => "link-down",
@@ -270,12 +305,16 @@ impl Event {
             Self::LinkDown { .. }
             | Self::ServerDown { .. }
             | Self::ConfigReturned { .. }
+            | Self::ConfigOverruled { .. }
+            | Self::ConfigUnfit { .. }
+            | Self::NodeRemoved { .. }
             | Self::ViewLeft
             | Self::NodesCondemned { .. } => Severity::Warning,
             Self::BootStep { .. }
             | Self::ConfigLoaded { .. }
             | Self::ConfigCommitted { .. }
             | Self::ConfigConfirmed { .. }
+            | Self::ConfigPulled { .. }
             | Self::CertificateRenewed { .. }
             | Self::LinkUp { .. }
             | Self::PortOpened { .. }
@@ -331,6 +370,25 @@ impl fmt::Display for Event {
             Self::ConfigReturned { revision, left, reason } => {
                 write!(f, "config: returned from revision {left} by revision {revision}: {reason}")
             }
+            Self::ConfigPulled { revision, by } => {
+                write!(f, "config: revision {revision} by {by} is in force, as at the other boxes")
+            }
+            Self::ConfigOverruled { revision, by, left, rollback } => write!(
+                f,
+                "config: revision {revision} by {by} is in force, as at the other boxes; revision \
+                 {left}, which was in force here and is not part of it, is kept: \
+                 `rollback {rollback}` loads it as a candidate"
+            ),
+            Self::ConfigUnfit { node, reason } => {
+                write!(f, "config: this box cannot carry out the document of {node}: {reason}")
+            }
+            Self::NodeRemoved { leaves: true } => f.write_str(
+                "cluster: a document without this box is about to be in force; it hands over what \
+                 it serves, leaves and serves nothing more",
+            ),
+            Self::NodeRemoved { leaves: false } => f.write_str(
+                "cluster: the document without this box did not come into force; it joins again",
+            ),
             Self::CertificateRenewed { pages, certificate, key } => write!(
                 f,
                 "web: another certificate, SHA-256 {certificate}; the same key, SHA-256 {key}; \
@@ -449,6 +507,29 @@ mod tests {
                 Event::ConfigReturned { revision: 5, left: 4, reason: text("late") },
                 "config-returned",
                 "config: returned from revision 4 by revision 5: late",
+            ),
+            (
+                Event::ConfigPulled { revision: 5, by: text("ann at n1") },
+                "config-pulled",
+                "config: revision 5 by ann at n1 is in force, as at the other boxes",
+            ),
+            (
+                Event::ConfigOverruled { revision: 5, by: text("n1"), left: 6, rollback: 3 },
+                "config-overruled",
+                "config: revision 5 by n1 is in force, as at the other boxes; revision 6, which \
+                 was in force here and is not part of it, is kept: `rollback 3` loads it as a \
+                 candidate",
+            ),
+            (
+                Event::ConfigUnfit { node: text("n2"), reason: text("no") },
+                "config-unfit",
+                "config: this box cannot carry out the document of n2: no",
+            ),
+            (
+                Event::NodeRemoved { leaves: true },
+                "node-removed",
+                "cluster: a document without this box is about to be in force; it hands over what \
+                 it serves, leaves and serves nothing more",
             ),
             (
                 Event::CertificateRenewed {

@@ -17,7 +17,7 @@ use base::{Mac, Prefix};
 
 use crate::config::{Gateway, Mode, PortRanges, ServerState, ServiceProtocol};
 
-pub use cluster::{Cluster, Lease, Move, Node, Ownership, Path, Presence, Standing};
+pub use cluster::{Cluster, Document, Lease, Move, Node, Ownership, Path, Presence, Standing};
 pub use errands::{CaptureEnd, Captured, Direction, Echo, EchoOutcome, Frame, Pinged};
 pub use operators::{Candidate, Holder, LogEntry, Revision, Session, Unconfirmed};
 

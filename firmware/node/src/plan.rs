@@ -162,7 +162,7 @@ impl Plan {
             Slot::Free => (None, Duration::ZERO),
         });
         let offers = offers.collect();
-        let owners = config.vips.iter().map(|vip| self.owner_of(&vip.name)).collect();
+        let owners = config.vips.iter().map(|vip| self.owner_of(vip)).collect();
         let (shared, seed) = (self.shared, self.seed);
         Ok(Self { config, node, owners, shared, servers, members, services, offers, seed })
     }

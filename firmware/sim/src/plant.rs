@@ -74,6 +74,8 @@ plants! {
     BlackHole => "reached",
     /// An old owner drops what it should pass on.
     DropsWhatItReleased => "no-gap",
+    /// Somebody passes on a token that names another document.
+    TwinDocument => "config",
     /// Somebody moves VIPs though nothing happens.
     Meddler => "settled",
     /// Somebody moves VIPs when two nodes no longer hear each other.

@@ -1,6 +1,7 @@
 //! control: `node::Control` in its thread, and nothing that can take long.
 
 mod captures;
+pub mod documents;
 mod errands;
 mod load;
 pub mod membership;
@@ -14,6 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
 use base::{Instant, ServerId};
+use cluster::config::DocumentId;
 use dataplane::tables::Owner;
 use model::event::Event;
 use model::limits;
@@ -21,7 +23,7 @@ use model::operator::{Origin, Reply, Request, Topic};
 use model::status::{Cause, Version};
 use netio::Wake;
 use node::membership::Wanted;
-use node::revisions::{Apply, Engine, Outcome};
+use node::revisions::{Apply, Due, Engine, Outcome};
 use node::status::Measured;
 use node::{Control, Exhausted, Said};
 use tokio::sync::mpsc;
@@ -94,6 +96,8 @@ pub struct ControlThread {
     pub progress: Arc<AtomicU64>,
     /// This box as a member of a cluster of several.
     pub member: Option<membership::Membership>,
+    /// What waits for the other boxes.
+    pub waiting: documents::Waiting,
     /// Where events go.
     pub journal: Journal,
     /// What runs here, but for the time.
@@ -116,7 +120,7 @@ impl ControlThread {
             self.hear_workers(now);
             self.hear_ports(now, &mut state);
             self.hear_probes(now);
-            self.confer(now);
+            self.confer(now, &state);
             self.control.handle_timeout(now);
             self.look_at_configuration(now, &mut state);
             self.look_at_capture();
@@ -241,7 +245,10 @@ impl ControlThread {
     fn reply(&mut self, question: &Question, now: Instant, state: &State) -> Reply {
         let Question { origin, request, .. } = question;
         if let Some(outcome) = self.engine.handle_request(now, origin, request) {
-            return self.settle(outcome, now, state);
+            return match self.settle(outcome, now, state) {
+                Answer::Now(reply) => reply,
+                Answer::Later(_) => documents::unanswered(),
+            };
         }
         let topic = match request {
             Request::Show(topic) => *topic,
@@ -314,20 +321,22 @@ impl ControlThread {
 
     /// Hears of sessions that are over, and returns from commits that nobody confirmed.
     fn look_at_configuration(&mut self, now: Instant, state: &mut State) {
-        let mut ended: Vec<Apply> = Vec::new();
+        let mut ended: Vec<Due> = Vec::new();
         while let Ok(session) = self.ended.try_recv() {
             ended.extend(self.engine.session_ended(now, session));
             // Full: what goes on ends by itself.
             let _ = self.orders.try_send(Order::Stop(session));
         }
         ended.extend(self.engine.handle_timeout(now));
-        for apply in ended {
-            if let Err(why) = self.apply(now, apply, state) {
-                self.journal.note(&Event::ConfigFailed {
-                    document: "the revision before".into(),
-                    problems: 1,
-                    first: why.to_string(),
-                });
+        for due in ended {
+            let done = match due {
+                Due::Apply(apply) => self.apply(now, apply, state).map_err(|why| why.to_string()),
+                // It is proposed again until it is in force.
+                Due::Propose(proposal) => self.propose(now, *proposal, state).map(drop),
+            };
+            if let Err(first) = done {
+                let document = "the revision before".into();
+                self.journal.note(&Event::ConfigFailed { document, problems: 1, first });
             }
         }
         while let Some(event) = self.engine.poll_event() {
@@ -336,19 +345,41 @@ impl ControlThread {
     }
 
     /// Carries out what comes of a request.
-    fn settle(&mut self, outcome: Outcome, now: Instant, state: &State) -> Reply {
-        let Outcome { reply, apply } = outcome;
-        let config = self.control.plan().config();
-        let refused = apply.as_ref().and_then(|apply| membership::beyond(config, &apply.config));
+    fn settle(&mut self, outcome: Outcome, now: Instant, state: &State) -> Answer {
+        let Outcome { reply, apply, propose } = outcome;
+        if let Some(proposal) = propose {
+            return match self.propose(now, *proposal, state) {
+                Ok(id) => Answer::Later(id),
+                Err(why) => Answer::Now(Reply::Refused(why)),
+            };
+        }
+        let refused = apply.as_ref().and_then(|apply| self.refuse_alone(&apply.config));
         if let Some(sentence) = refused {
             self.engine.undo();
-            return Reply::Refused(sentence);
+            return Answer::Now(Reply::Refused(sentence));
         }
         let Some(Err(why)) = apply.map(|apply| self.apply(now, apply, state)) else {
-            return reply;
+            return Answer::Now(reply);
         };
         self.engine.undo();
-        Reply::Refused(why.to_string())
+        Answer::Now(Reply::Refused(why.to_string()))
+    }
+
+    /// Answers a question, unless the other boxes have to be asked first.
+    fn answer_one(&mut self, question: Question, now: Instant, state: &State) {
+        if documents::may_wait(&question.request) {
+            let (origin, request) = (&question.origin, &question.request);
+            let outcome = self.engine.handle_request(now, origin, request);
+            let answer = outcome.map(|outcome| self.settle(outcome, now, state));
+            match answer {
+                Some(Answer::Later(id)) => self.wait_for_decision(id, question),
+                Some(Answer::Now(reply)) => questions::deliver(question, reply),
+                None => questions::deliver(question, documents::unanswered()),
+            }
+            return self.confer(now, state);
+        }
+        let reply = self.reply(&question, now, state);
+        questions::deliver(question, reply);
     }
 
     /// Another configuration, for everybody who carries out a part of it.
@@ -389,6 +420,14 @@ impl ControlThread {
         netio::wait(&fds, Some(next.min(limit)));
         self.wake.drain();
     }
+}
+
+/// What comes of a request that may have to be agreed on.
+enum Answer {
+    /// This.
+    Now(Reply),
+    /// What becomes of this document.
+    Later(DocumentId),
 }
 
 /// What the loop carries from round to round.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use base::Instant;
 use cluster::Incarnation;
+use cluster::config::{About, Record};
 use cluster::seal::{Secret, Secrets};
 use model::limits::NETWORKS;
 use netio::Wake;
@@ -59,19 +60,19 @@ impl Ties {
     }
 }
 
-/// Makes the box a member if others are configured. Nothing is served then that was not agreed
+/// Makes the box a member if others are configured, or may be one day: if it has a secret. Nothing is served then that was not agreed
 /// on; without a secret nothing is served at all.
 ///
 /// # Errors
 /// The kernel gives no event descriptor or no random octets.
 pub fn join(
-    plan: &mut Plan,
+    (plan, text): (&mut Plan, &str),
     secret: Option<&str>,
     (place, folder): (Place, &Path),
     ties: Ties,
     (threads, journal): (&Threads, &Journal),
 ) -> std::io::Result<Option<(Membership, Pulse)>> {
-    if plan.config().nodes.len() < 2 {
+    if plan.config().nodes.len() < 2 && secret.is_none() {
         return Ok(None);
     }
     plan.share();
@@ -88,12 +89,14 @@ pub fn join(
     let secrets = Secrets::one(Secret::new(secret));
     // The box's own folder is in memory, and forgotten; the other boxes remember.
     let count: Option<PathBuf> = (place == Place::Lab).then(|| folder.join(COUNT));
-    let card = card(Incarnation(1), secrets.clone(), count.as_deref())?;
+    let record = Record::first(text.to_owned(), About::default());
+    let card = card(Incarnation(1), secrets.clone(), count.as_deref(), record.id())?;
     let (now, wake) = (clock::now(), Arc::new(Wake::new()?));
     let beat = Beat::new(now, plan.config(), plan.node(), &card, ties.seed);
     let forwarders = ties.workers.len();
     let seed = (ties.seed, forwarders);
-    let council = Council::new(now, plan.config(), plan.node(), &card, seed);
+    let mut council = Council::new(now, plan.config(), plan.node(), &card, seed);
+    council.handle_record(&record);
     let (order, orders) = RingBuffer::new(DEPTH);
     let (news, heard) = RingBuffer::new(DEPTH);
     let progress = Arc::new(AtomicU64::new(0));

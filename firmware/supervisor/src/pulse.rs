@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use base::{Instant, NetworkId, Offload, PortId};
 use cluster::Orders;
+use cluster::config::DocumentId;
+use model::config::{Config, Node};
 use model::limits::NETWORKS;
 use netio::{Datagrams, Transmitter, Wake};
 use node::Attached;
@@ -38,6 +40,8 @@ pub enum Order {
     Witness(NetworkId),
     /// Begin anew as somebody else.
     Anew(Box<Beat>),
+    /// Another document is in force.
+    Document(Box<(DocumentId, Config, Node)>),
 }
 
 /// The cluster's own way in and out of a port.
@@ -117,6 +121,10 @@ impl PulseThread {
                 Order::Port(port, attached, sockets) => {
                     self.beat.handle_port(now, port, &attached);
                     state.sockets.insert(port, (attached, sockets));
+                }
+                Order::Document(document) => {
+                    let (id, config, node) = *document;
+                    self.beat.handle_document(now, id, &config, &node);
                 }
                 Order::Anew(beat) => {
                     self.gates.set([Instant::ZERO; NETWORKS]);

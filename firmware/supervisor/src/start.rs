@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::auth::Auth;
 use crate::boot::{self, Machine};
 use crate::clock;
+use crate::control::documents::Waiting;
 use crate::control::{ControlThread, Ending};
 use crate::faces::{Errands, Faces, Kept, Line, LineSession, News, Order, Post};
 use crate::forward::{Worker, empty_measurements};
@@ -103,7 +104,8 @@ fn start(
     let mut pulses = crew.set_to_work(workers, &size, &ties.gates, &mut rng, threads, journal);
     let progress = ties.progress.clone();
     pulses.push(Pulse::counter("control", progress.clone()));
-    let joined = join(&mut plan, secret.as_deref(), (place, folder), ties, (threads, journal))?;
+    let joined =
+        join((&mut plan, &text), secret.as_deref(), (place, folder), ties, (threads, journal))?;
     let (member, pulse) = joined.unzip();
     pulses.extend(pulse);
     let (verdict_sender, verdicts) = channel();
@@ -122,7 +124,10 @@ fn start(
     let mut face = face(line, greeting, (post, ordered), &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
-    let engine = Engine::new(now, text, plan.config().clone(), plan.node().clone());
+    let mut engine = Engine::new(now, text, plan.node().name.clone());
+    if member.is_some() {
+        engine.share();
+    }
     let others = Others { probes: renewer, probes_wake, faces: news };
     let control = ControlThread {
         control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),
@@ -138,6 +143,7 @@ fn start(
         others,
         progress,
         member,
+        waiting: Waiting::default(),
         journal: journal.clone(),
         version,
         ending: ending.clone(),

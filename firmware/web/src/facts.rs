@@ -243,6 +243,13 @@ fn cluster(cluster: &status::Cluster) -> Value {
         "start": cluster.start,
         "view": cluster.view,
         "members": cluster.members,
+        "document": {
+            "revision": cluster.document.revision,
+            "digest": cluster.document.digest,
+            "user": cluster.document.user,
+            "node": cluster.document.node,
+            "comment": cluster.document.comment,
+        },
         "policy": cluster.policy.word(),
         "profile": cluster.profile.word(),
         "patience_milliseconds": cluster.patience.map(|time| count(time.as_millis())),
@@ -290,6 +297,9 @@ pub fn node(node: &status::Node) -> Value {
         "presence": node.presence.word(),
         "hears_us": node.hears,
         "drained": node.drained,
+        "document": node.document.as_ref().map(|(revision, digest)| {
+            json!({ "revision": revision, "digest": digest })
+        }),
         "weight": node.weight,
         "used_thousandths": node.used,
     })

@@ -291,6 +291,7 @@ mod tests {
             presence,
             hears: true,
             drained: false,
+            document: None,
             weight: 1,
             used: None,
         };
@@ -317,6 +318,7 @@ mod tests {
             start: 1,
             view: None,
             members: vec![],
+            document: model::status::Document::default(),
             nodes: vec![node("n1", Presence::Own), node("n2", Presence::Heard)],
             paths: vec![],
             owners: vec![owned(Some("n2")), owned(Some("n1")), owned(None)],

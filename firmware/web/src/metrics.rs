@@ -266,6 +266,7 @@ mod tests {
             start: 1,
             view: Some("1/1.1/1".into()),
             members: vec!["n1".into(), "n2".into()],
+            document: model::status::Document::default(),
             nodes: vec![],
             paths: vec![],
             owners: vec![owned(Some("n1")), owned(Some("n2")), owned(None)],

@@ -70,6 +70,16 @@ impl Balance {
         }
     }
 
+    /// Groups have other numbers from now on: `from` says which each of them had.
+    pub fn renumber(&mut self, from: &[Option<usize>]) {
+        let load = |from: &Option<usize>| from.and_then(|old| self.load.get(old).copied());
+        let moved = |from: &Option<usize>| from.and_then(|old| self.moved_at.get(old).copied());
+        (self.load, self.moved_at) = (
+            from.iter().map(|from| load(from).unwrap_or_default()).collect(),
+            from.iter().map(|from| moved(from).unwrap_or_default()).collect(),
+        );
+    }
+
     /// A group was handed to another owner.
     pub fn moved(&mut self, group: usize, now: Instant) {
         if let Some(times) = self.moved_at.get_mut(group) {

@@ -109,7 +109,7 @@ impl Cluster {
         let pause = Duration::from_nanos(unit / 4 + self.rng.below(unit));
         self.retry_at = match objection {
             Objection::Promised | Objection::Heard => self.clock + pause,
-            Objection::Newer | Objection::Foreign => self.clock + pause * 4,
+            Objection::Newer | Objection::Foreign | Objection::Document => self.clock + pause * 4,
         };
     }
 
@@ -154,6 +154,9 @@ impl Cluster {
     fn judge(&self, call: &Call) -> Result<(), Objection> {
         if call.id <= self.highest {
             return Err(Objection::Promised);
+        }
+        if !self.has_document(call) {
+            return Err(Objection::Document);
         }
         let Some(view) = &self.view else {
             // Who begins a cluster must not overlook one that lives.
@@ -265,7 +268,8 @@ impl Cluster {
         let held = matches!(self.possession, Possession::Holding { .. });
         let patience = micros(self.patience);
         let seq = self.seen;
-        let call = Call { id, members, base, base_members, seq, held, forced, patience };
+        let document = self.settings.document;
+        let call = Call { id, members, base, base_members, seq, held, forced, patience, document };
         self.consent_to(&call, self.own.id);
         let until = self.clock + self.patience + self.pace.interval * 3;
         self.events.push_back(Event::Called { id, members: call.members.clone(), held });
@@ -322,6 +326,7 @@ impl Cluster {
         };
         let kept = ids(&call.members);
         let wishes = old.map_or_else(Vec::new, |token| token.wishes.clone());
+        let draft = old.and_then(|token| token.draft);
         let token = Token {
             view: call.id,
             seq: 1,
@@ -333,6 +338,9 @@ impl Cluster {
             fence: micros(fence.since(self.clock)) + 1,
             number,
             drained: self.drained,
+            document: self.settings.document,
+            committed: u64::from(self.documents.spreads(self.seen, self.members().len())),
+            draft,
             wishes: wishes.into_iter().filter(|wish| kept.contains(wish.to)).collect(),
             loads: old.map_or_else(Vec::new, |token| token.loads.clone()),
             changed: 1,

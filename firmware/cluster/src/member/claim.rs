@@ -155,7 +155,7 @@ impl Local {
         told_by: 0,
     };
 
-    fn role(&self, own: NodeId) -> Role {
+    pub fn role(&self, own: NodeId) -> Role {
         let somebody = |id: NodeId| (id != NOBODY && id != own).then_some(id);
         match self.claim {
             Claim::Idle | Claim::Taking { .. } => Role::Other { owner: somebody(self.owner) },

@@ -1,22 +1,27 @@
 //! Membership and ownership: what the members agree on.
 
+mod alone;
 mod balance;
 mod call;
 mod claim;
+mod document;
+mod draft;
 mod flap;
 mod groups;
 mod owner;
 mod pacing;
+mod renumber;
 mod ring;
 mod sight;
 mod standby;
 mod watch;
 
-use crate::placement::NOBODY;
-use crate::wire::{self, Entry, Origin, Routed, Standing, Token, Wish};
+use crate::config::Notice;
+use crate::config::message::DocumentMessage;
+use crate::wire::{self, Entry, Routed, Standing, Wish};
 use crate::{
-    Channel, Moved, NodeSet, Orders, OwnershipGeneration, Pace, Peer, Reason, Report, Settings,
-    Transmit, ViewId,
+    Channel, Moved, NodeSet, Orders, OwnershipGeneration, Pace, Peer, Report, Settings, Transmit,
+    ViewId,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
@@ -27,6 +32,7 @@ use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
 use call::{Campaign, Consent, Promise};
 use claim::{Local, Permit};
+use document::Documents;
 use flap::Flap;
 use groups::Group;
 use ring::{Assembly, Possession};
@@ -149,6 +155,8 @@ pub enum Event {
         /// Who answers.
         mac: Mac,
     },
+    /// Something about the document in force, or another one.
+    Document(Notice),
 }
 
 /// An agreed membership.
@@ -244,6 +252,7 @@ pub struct Cluster {
     /// Since when a lease that we need is closed.
     closed_since: Option<Instant>,
     leaving: bool,
+    documents: Documents,
 
     orders: Orders,
     events: VecDeque<Event>,
@@ -310,7 +319,8 @@ impl Cluster {
             shortened: 0,
             closed_since: None,
             leaving: false,
-            orders: Orders::outside(pace.start),
+            documents: Documents::default(),
+            orders: Orders::outside(pace.start, settings.document),
             events: VecDeque::new(),
             out: VecDeque::new(),
         };
@@ -319,42 +329,6 @@ impl Cluster {
         }
         cluster.order();
         cluster
-    }
-
-    /// Nobody else is configured: everything is ours.
-    fn rule_alone(&mut self) {
-        let view = ViewId { epoch: 1, proposer: self.own, attempt: 1 };
-        let generation = OwnershipGeneration { view, number: 1 };
-        let own = self.own.id;
-        let entry = |group: &Group| {
-            let owner = if group.eligible.contains(own) { own } else { NOBODY };
-            Entry {
-                owner,
-                previous: NOBODY,
-                generation,
-                origin: Origin::Handed,
-                reason: Reason::Vacant,
-            }
-        };
-        let token = Token {
-            view,
-            seq: 1,
-            members: vec![self.own],
-            lease: sight::micros(self.lease),
-            patience: sight::micros(self.patience),
-            paced: 1,
-            wanted: [0; 2],
-            fence: 0,
-            number: 1,
-            drained: NodeSet::EMPTY,
-            wishes: Vec::new(),
-            loads: Vec::new(),
-            changed: 1,
-            table: Some(self.groups.iter().map(entry).collect()),
-        };
-        self.fence = self.clock;
-        self.take(token);
-        (self.permitted, self.permit) = (u64::MAX, None);
     }
 
     /// Takes what the other machine sees. A newer report replaces an older one.
@@ -388,6 +362,13 @@ impl Cluster {
                     && self.is_for_us(from, channel, &routed, body)
                 {
                     self.handle_control(routed.origin, routed.message);
+                }
+            }
+            Channel::Document => {
+                if let Ok(routed) = wire::decode::<Routed<DocumentMessage>>(body)
+                    && self.is_for_us(from, channel, &routed, body)
+                {
+                    self.handle_document(routed.origin, routed.message);
                 }
             }
             // Those are for other machines.
@@ -453,6 +434,7 @@ impl Cluster {
         self.pass_again();
         self.pursue();
         self.tell_standbys();
+        self.look_at_documents();
         self.order();
     }
 
@@ -485,6 +467,7 @@ impl Cluster {
             lease,
             patience,
             muted: self.muted(),
+            document: self.settings.document,
         };
         if orders != self.orders {
             if orders.lease < self.orders.lease {

@@ -83,8 +83,13 @@ impl Cluster {
             };
         }
         let owners: Vec<NodeId> = table.iter().map(|entry| entry.owner).collect();
+        let spreads = self.documents.spreads(self.seen, self.members().len());
         for (group, owner) in self.adopters(&owners, members) {
-            table[group].owner = owner;
+            let vacated = self.table[group].owner == NOBODY;
+            // Not everybody has stopped serving it yet, see `document.rs`.
+            if !(spreads && vacated) {
+                table[group].owner = owner;
+            }
         }
         (table, 1)
     }
@@ -95,6 +100,7 @@ impl Cluster {
         self.drain_members();
         self.tell_load();
         self.agree_on_pace();
+        self.agree_on_document();
         self.wish();
         let Possession::Holding { token, .. } = &mut self.possession else { return };
         let mut wishes = core::mem::take(&mut token.wishes);
@@ -178,7 +184,12 @@ impl Cluster {
     /// Names owners where there is none, and takes back what is ours and nobody got.
     fn give_to_owners(&mut self) {
         let members = self.members();
-        for (group, owner) in self.adoption(members) {
+        let vacant = if self.documents.spreads(self.seen, members.len()) {
+            Vec::new()
+        } else {
+            self.adoption(members)
+        };
+        for (group, owner) in vacant {
             let Some(generation) = self.next_generation() else { return };
             let previous = self.table[group].previous;
             let (origin, reason) = (Origin::Claimed, lost(previous));
@@ -213,7 +224,7 @@ impl Cluster {
     }
 
     /// The next statement about an owner in this view.
-    fn next_generation(&mut self) -> Option<OwnershipGeneration> {
+    pub(super) fn next_generation(&mut self) -> Option<OwnershipGeneration> {
         let Possession::Holding { token, .. } = &mut self.possession else { return None };
         token.number += 1;
         Some(OwnershipGeneration { view: token.view, number: token.number })
@@ -290,7 +301,9 @@ impl Cluster {
         let mut owners: Vec<NodeId> = self.table.iter().map(|entry| entry.owner).collect();
         let mut moved = Vec::new();
         for (group, entry) in self.table.iter().enumerate() {
-            if entry.owner != NOBODY && full(entry.owner) && moved.len() < MOVES {
+            let misplaced = !self.groups[group].eligible.contains(entry.owner);
+            let moves = full(entry.owner) || misplaced;
+            if entry.owner != NOBODY && moves && moved.len() < MOVES {
                 owners[group] = NOBODY;
                 moved.push(group);
             }

@@ -125,6 +125,9 @@ impl Cluster {
         if !token.members.contains(&self.own) || !token.members.contains(&from) || !consented {
             return;
         }
+        if !self.can_obey(token.document) {
+            return self.documents.want(token.document, from.id);
+        }
         let stale = installed != token.view || self.changed != token.changed;
         if stale && token.table.is_none() {
             self.acknowledge(from, token.view, token.seq, true);
@@ -143,6 +146,7 @@ impl Cluster {
         self.patience = Duration::from_micros(token.patience.into());
         self.fence = self.fence.max(now + Duration::from_micros(token.fence.into()));
         self.drained = token.drained;
+        let renumbered = self.obey_document(&token);
         if let Some(table) = token.table.take().filter(|table| table.len() == self.groups.len()) {
             self.table = table;
             self.changed = token.changed;
@@ -152,6 +156,9 @@ impl Cluster {
             self.enter(token.view, &token.members);
         }
         self.reconcile();
+        if renumbered {
+            self.restate();
+        }
         self.permit(fresh);
         if fresh {
             self.announce_all();
@@ -267,7 +274,7 @@ impl Cluster {
             self.members().contains(sight.peer.id) && sight.presence != crate::Presence::Heard
         });
         let Possession::Holding { token, .. } = &self.possession else { return missing };
-        missing || !token.wishes.is_empty() || self.any_closed()
+        missing || !token.wishes.is_empty() || token.draft.is_some() || self.any_closed()
     }
 
     /// A member that owns something has a closed gate: a token may open it, or take from it.

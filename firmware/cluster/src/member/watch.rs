@@ -68,6 +68,12 @@ impl Cluster {
         self.careful || left_out && self.settings.policy != Policy::Quorum
     }
 
+    /// What closed so far gave nobody an occasion to take anything: there was nobody.
+    pub(super) fn know_closings(&mut self) {
+        let gates = self.report.iter().flat_map(|report| &report.gates);
+        self.closings = gates.map(|gate| (gate.network, gate.closings)).collect();
+    }
+
     /// Somebody else may serve a group by now.
     pub(super) fn doubt(&mut self, group: usize) {
         self.drive(group, Input::Doubt { not_before: self.clock });
@@ -211,7 +217,10 @@ impl Cluster {
             self.sight(member.id).is_some_and(|sight| sight.peer.incarnation > member.incarnation)
         };
         let stays = |member: &&Peer| {
-            !self.condemned.contains(member.id) && !restarted(member) && !self.has_left(member.id)
+            self.settings.node(member.id).is_some()
+                && !self.condemned.contains(member.id)
+                && !restarted(member)
+                && !self.has_left(member.id)
         };
         let mut wanted: Vec<Peer> = view.members.iter().filter(stays).copied().collect();
         let rest = ids(&wanted);
@@ -247,7 +256,10 @@ impl Cluster {
         let steady = now.since(sight.heard_since) >= self.pace.interval * 2;
         let held = self.flaps.get(&id).is_some_and(|flap| flap.held(now));
         let known = self.settings.node(id).is_some();
-        if sight.presence == Presence::Silent || sight.deaf || !steady || held || !known {
+        // Whoever has another document pulls ours first, or we take its (`document.rs`).
+        let alike = sight.said.document == self.settings.document;
+        let hearing = sight.presence != Presence::Silent && !sight.deaf && steady;
+        if !hearing || held || !known || !alike {
             return false;
         }
         let fits = match sight.said.standing {
@@ -278,7 +290,9 @@ impl Cluster {
             return;
         }
         let ready = heard.iter().filter(|sight| {
-            sight.said.standing == Standing::Outside && self.linked(self.own.id, sight.peer.id)
+            sight.said.standing == Standing::Outside
+                && sight.said.document == self.settings.document
+                && self.linked(self.own.id, sight.peer.id)
         });
         let mut members: Vec<Peer> = ready.map(|sight| sight.peer).chain([self.own]).collect();
         members.sort_unstable();
@@ -388,6 +402,7 @@ impl Cluster {
         if self.campaign.is_some() {
             due = due.min(self.clock + self.pace.interval / 4);
         }
+        due = due.min(self.documents.next_deadline());
         for local in &self.locals {
             match local.claim {
                 Claim::Taking { not_before } => due = due.min(not_before),

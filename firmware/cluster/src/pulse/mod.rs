@@ -8,6 +8,7 @@ mod gate;
 mod grant;
 mod lateness;
 mod peer;
+mod settings;
 
 use crate::identity::supersedes;
 use crate::wire::{self, Heartbeat, Reach, Standing};
@@ -38,6 +39,8 @@ pub struct Pulse {
     own: Peer,
     policy: Policy,
     pace: Pace,
+    /// The profile's interval, while it is longer than what present leases allow.
+    slower: Option<Duration>,
     /// How many nodes are configured, ourselves among them.
     configured: usize,
     /// By network: whether it has witnesses.
@@ -83,6 +86,7 @@ impl Pulse {
             own,
             policy: settings.policy,
             pace,
+            slower: None,
             configured: settings.nodes.len(),
             witnesses: settings.networks.iter().map(|network| network.witnesses).collect(),
             peers,
@@ -92,7 +96,7 @@ impl Pulse {
                 .map(|&network| Lease { network, until: Instant::ZERO })
                 .collect(),
             closings: 1,
-            orders: Orders::outside(pace.start),
+            orders: Orders::outside(pace.start, settings.document),
             sent: Sent::new(),
             next_beat: now + Duration::from_nanos(offset),
             hurry_until: now,
@@ -169,6 +173,7 @@ impl Pulse {
             self.next_beat = self.next_beat.min(now + self.pace.interval / 4);
         }
         self.orders = orders;
+        self.slow_down();
         self.review(now);
         if hurry {
             self.beat(now);
@@ -430,6 +435,7 @@ impl Pulse {
             suspects: self.suspects,
             hears: hears.collect(),
             muted: self.orders.muted,
+            document: self.orders.document,
             gates: gates.collect(),
             echoes: Vec::new(),
         };

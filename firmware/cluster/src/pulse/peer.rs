@@ -219,7 +219,7 @@ impl Watched {
 }
 
 impl Path {
-    const fn new(network: NetworkId) -> Self {
+    pub const fn new(network: NetworkId) -> Self {
         Self {
             network,
             tick: 0,

@@ -3,6 +3,7 @@
 
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
+use cluster::config::{About, Decision, DocumentId, Notice, Origin, Record};
 use cluster::{
     Channel, Cluster, Event, Incarnation, Moved, NetworkSettings, NodeSettings,
     OwnershipGeneration, Peer, Pulse, Role, Settings, Transmit, ViewId, VipSettings,
@@ -25,6 +26,15 @@ pub struct Node {
     pub announced: usize,
     pub conflicts: usize,
     pub moves: Vec<Moved>,
+    /// The document in force, and those that it overruled.
+    pub record: Record,
+    pub lost: Vec<Record>,
+    pub decided: Vec<Decision>,
+    pub removed: bool,
+    /// What the document says.
+    settings: Settings,
+    /// What it was asked about last, or proposed.
+    pub judged: Option<Record>,
     /// Does not run.
     pub dead: bool,
     /// Its forwarders do not come to obey: statements wait.
@@ -44,6 +54,8 @@ enum Arrival {
 pub struct World {
     pub now: Instant,
     pub settings: Settings,
+    /// What each document says; one that is not here nobody can carry out.
+    pub documents: BTreeMap<String, Settings>,
     pub nodes: BTreeMap<NodeId, Node>,
     /// Directed pairs between which nothing passes, on a network.
     pub cut: BTreeSet<(NodeId, NodeId, NetworkId)>,
@@ -62,6 +74,9 @@ pub struct World {
     pub overlaps: Vec<(Instant, VipId, Vec<NodeId>)>,
 }
 
+/// What every node starts with.
+pub const FIRST: &str = "first";
+
 pub fn id(n: u16) -> NodeId {
     NodeId(n)
 }
@@ -72,6 +87,7 @@ pub fn settings(count: u16, networks: u16, vips: u16, policy: Policy) -> Setting
     let node = |n| NodeSettings { id: NodeId(n), networks: all.clone(), weight: 1 };
     let vip = |group: u16| VipSettings {
         network: NetworkId(group % networks),
+        address: std::net::IpAddr::from([192, 0, 2, group as u8]),
         group,
         prefer: None,
         pin: None,
@@ -80,6 +96,7 @@ pub fn settings(count: u16, networks: u16, vips: u16, policy: Policy) -> Setting
     Settings {
         own: NodeId(1),
         incarnation: Incarnation(1),
+        document: DocumentId::first(FIRST),
         policy,
         profile: Profile::Normal,
         nodes: (1..=count).map(node).collect(),
@@ -110,6 +127,7 @@ impl World {
     pub fn new(settings: Settings) -> Self {
         let mut world = Self {
             now: Instant::from_millis(1_000),
+            documents: [(FIRST.into(), settings.clone())].into(),
             settings,
             nodes: BTreeMap::new(),
             cut: BTreeSet::new(),
@@ -132,13 +150,22 @@ impl World {
 
     /// Starts a node, anew if it ran before.
     pub fn start(&mut self, id: NodeId, incarnation: u32) {
+        self.start_with(id, incarnation, FIRST);
+    }
+
+    /// Starts a node with a document.
+    pub fn start_with(&mut self, id: NodeId, incarnation: u32, text: &str) {
         let incarnation = Incarnation(incarnation);
-        let settings = Settings { own: id, incarnation, ..self.settings.clone() };
+        let record = Record::first(text.into(), About::default());
+        let document = record.id();
+        let settings = Settings { own: id, incarnation, document, ..self.documents[text].clone() };
+        let mut cluster = Cluster::new(self.now, &settings, u64::from(id.0));
+        cluster.handle_record(&record);
         let seed = u64::from(id.0);
         let node = Node {
             peer: Peer { id, incarnation },
             pulse: Pulse::new(self.now, &settings, seed),
-            cluster: Cluster::new(self.now, &settings, seed),
+            cluster,
             roles: BTreeMap::new(),
             standbys: Vec::new(),
             view: (ViewId::NONE, Vec::new()),
@@ -146,6 +173,12 @@ impl World {
             announced: 0,
             conflicts: 0,
             moves: Vec::new(),
+            record,
+            lost: Vec::new(),
+            decided: Vec::new(),
+            removed: false,
+            settings,
+            judged: None,
             dead: false,
             stuck: false,
             waiting: Vec::new(),
@@ -185,9 +218,14 @@ impl World {
 
     /// Who serves a VIP now.
     pub fn serving(&self, vip: VipId) -> Vec<NodeId> {
-        let network = self.settings.vips[vip.index()].network;
+        let (network, address) =
+            (self.settings.vips[vip.index()].network, self.settings.vips[vip.index()].address);
         let serves = |node: &&Node| {
-            let owner = matches!(node.roles.get(&vip), Some((_, Role::Owner { .. })));
+            // Numbers are those of the document that the node goes by.
+            let mut vips = node.settings.vips.iter();
+            let role = vips.position(|vip| vip.address == address).map(VipId::from);
+            let role = role.and_then(|vip| node.roles.get(&vip));
+            let owner = matches!(role, Some((_, Role::Owner { .. })));
             let lease = node.pulse.leases().iter().find(|lease| lease.network == network);
             owner && lease.is_some_and(|lease| self.now < lease.until)
         };
@@ -286,7 +324,7 @@ impl World {
         for (at, from, network, channel, body) in std::mem::take(&mut node.inbox) {
             match channel {
                 Channel::Heartbeat => node.pulse.handle_heartbeat(at, now, from, network, &body),
-                Channel::Token | Channel::Control | Channel::Flow => {
+                Channel::Token | Channel::Control | Channel::Document | Channel::Flow => {
                     node.cluster.handle_message(now, from, network, channel, &body);
                 }
             }
@@ -299,7 +337,8 @@ impl World {
         self.drain(id);
     }
 
-    fn drain(&mut self, id: NodeId) {
+    /// Carries out what a node decided.
+    pub fn drain(&mut self, id: NodeId) {
         let now = self.now;
         loop {
             let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -334,6 +373,7 @@ impl World {
                     }
                 }
                 Event::Conflict { .. } => node.conflicts += 1,
+                Event::Document(notice) => self.tell(id, notice),
             }
         }
         let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -351,6 +391,43 @@ impl World {
             if !self.mute_witness.contains(&network) {
                 self.send(Arrival::Witness { to: id, network });
             }
+        }
+    }
+
+    fn tell(&mut self, id: NodeId, notice: Notice) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        match notice {
+            Notice::Judge { record, .. } => {
+                let verdict = self.documents.get(&record.text).cloned();
+                node.judged = Some((*record).clone());
+                let verdict = verdict.ok_or_else(|| format!("node {} has no such port", id.0));
+                node.cluster.handle_judged(now, record.id(), verdict);
+            }
+            Notice::InForce { id: document, origin } => {
+                let record = node.judged.take().expect("it was judged or proposed");
+                assert_eq!(record.id(), document);
+                let before = std::mem::replace(&mut node.record, record);
+                if origin == Origin::Overruled {
+                    node.lost.push(before);
+                }
+                node.cluster.handle_record(&node.record);
+                let settings = &self.documents[&node.record.text];
+                let peer = node.peer;
+                let settings = Settings {
+                    own: peer.id,
+                    incarnation: peer.incarnation,
+                    document,
+                    ..settings.clone()
+                };
+                node.pulse.handle_settings(now, &settings);
+                node.settings = settings.clone();
+                // Numbers of addresses are others from now on.
+                node.roles.clear();
+                self.settings = settings;
+            }
+            Notice::Decided { decision, .. } => node.decided.push(decision),
+            Notice::Removed { leaves, .. } => node.removed = leaves,
         }
     }
 

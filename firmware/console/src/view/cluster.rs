@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use base::time::Duration;
-use model::status::{Cluster, Lease, Move, Node, Ownership, Path, Standing};
+use model::status::{Cluster, Document, Lease, Move, Node, Ownership, Path, Standing};
 
 use super::{Cell, Column, View, counter, detail, microseconds, shown, table};
 
@@ -16,6 +16,8 @@ const NODES: &[Column] = &[
     shown("presence"),
     shown("hears_us"),
     shown("drained"),
+    shown("document"),
+    detail("digest"),
     detail("weight"),
     shown("used_thousandths"),
 ];
@@ -59,12 +61,15 @@ pub(super) fn cluster(cluster: Cluster) -> View {
         )),
         Standing::Outside | Standing::Member => None,
     };
+    let digest = cluster.document.digest.clone();
     let own: Vec<(String, Cell)> = alloc::vec![
         ("node".into(), Cell::Text(cluster.node)),
         ("standing".into(), Cell::text(cluster.standing)),
         ("start".into(), Cell::Number(cluster.start.into())),
         ("view".into(), cluster.view.map_or(Cell::Nothing, Cell::Text)),
         ("members".into(), Cell::List(cluster.members)),
+        ("document".into(), Cell::Text(document(cluster.document.revision, &digest))),
+        ("committed_by".into(), committed_by(cluster.document)),
         ("policy".into(), Cell::text(cluster.policy)),
         ("profile".into(), Cell::text(cluster.profile)),
         ("patience_milliseconds".into(), milliseconds(cluster.patience)),
@@ -81,6 +86,21 @@ pub(super) fn cluster(cluster: Cluster) -> View {
     View::Parts { sentence, own, parts }
 }
 
+/// A document: its number, and the beginning of its digest.
+fn document(revision: u32, digest: &str) -> String {
+    alloc::format!("{revision} ({digest})")
+}
+
+/// Who committed the document in force; nobody where boxes started with it.
+fn committed_by(document: Document) -> Cell {
+    match (document.user.as_str(), document.node.as_str()) {
+        ("", "") => Cell::Nothing,
+        ("", node) => Cell::Text(node.into()),
+        (_, "") => Cell::Text(document.user),
+        (user, node) => Cell::Text(alloc::format!("{user} at {node}")),
+    }
+}
+
 fn node(node: Node) -> Vec<Cell> {
     alloc::vec![
         Cell::Text(node.name),
@@ -90,6 +110,8 @@ fn node(node: Node) -> Vec<Cell> {
         Cell::text(node.presence),
         Cell::Flag(node.hears),
         Cell::Flag(node.drained),
+        node.document.as_ref().map_or(Cell::Nothing, |(it, _)| Cell::Number((*it).into())),
+        node.document.map_or(Cell::Nothing, |(_, digest)| Cell::Text(digest)),
         Cell::Number(node.weight.into()),
         node.used.map_or(Cell::Nothing, |used| Cell::Number(used.into())),
     ]

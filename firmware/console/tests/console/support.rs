@@ -440,6 +440,7 @@ pub fn cluster() -> Cluster {
         presence,
         hears: id < 3,
         drained: id == 2,
+        document: start.map(|_| (5, "9f86d081884c".into())),
         weight: 1,
         used: start.map(|_| u32::from(id) * 125),
     };
@@ -471,6 +472,13 @@ pub fn cluster() -> Cluster {
         start: 4,
         view: Some("7/2.1/1".into()),
         members: vec!["n2".into(), "n1".into()],
+        document: model::status::Document {
+            revision: 5,
+            digest: "9f86d081884c".into(),
+            user: "anna".into(),
+            node: "n2".into(),
+            comment: "one more server".into(),
+        },
         nodes: vec![
             node(1, Presence::Own, Some(4)),
             node(2, Presence::Heard, Some(1)),

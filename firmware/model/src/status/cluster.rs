@@ -23,6 +23,8 @@ pub struct Cluster {
     pub view: Option<String>,
     /// Who is part of it, this box among them, in the order in which the token goes round.
     pub members: Vec<String>,
+    /// The document in force here.
+    pub document: Document,
     /// Every configured node, this box among them.
     pub nodes: Vec<Node>,
     /// How each other node is heard, by network.
@@ -43,6 +45,21 @@ pub struct Cluster {
     pub policy: Policy,
     /// Datagrams under the name of the cluster that were refused since this start, by reason.
     pub refused: Vec<Counter>,
+}
+
+/// The document in force at a box.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// Its number: one more with each commit, the same at every box that has it.
+    pub revision: u32,
+    /// The beginning of the SHA-256 digest of its text.
+    pub digest: String,
+    /// Who committed it; empty: nobody, boxes started with it.
+    pub user: String,
+    /// At which other box; empty: at this one.
+    pub node: String,
+    /// What for.
+    pub comment: String,
 }
 
 /// What a box is in its cluster.
@@ -91,6 +108,8 @@ pub struct Node {
     pub presence: Presence,
     /// Whether it shows that it hears this box; this box hears itself.
     pub hears: bool,
+    /// The document in force there: its revision and the beginning of its digest, as heard last.
+    pub document: Option<(u32, String)>,
     /// An operator has it own nothing, until it is restored.
     pub drained: bool,
     /// Its share of the virtual addresses relative to the others.

@@ -88,6 +88,12 @@ impl Control {
         self.tables.generation.wrapping_add(u32::from(self.publish_at.is_some()))
     }
 
+    /// Other boxes have other places in [`Owner::Peer`]: said before the configuration that is the
+    /// reason, and before [`Control::handle_peers`].
+    pub fn renumber_peers(&mut self, places: &[Option<u16>]) {
+        self.plan.renumber_peers(places);
+    }
+
     /// Where the other boxes of the cluster are heard, by their place in [`Owner::Peer`].
     pub fn handle_peers(&mut self, now: Instant, peers: Vec<Peer>) {
         if *self.tables.peers != peers {
@@ -211,7 +217,7 @@ mod tests {
     fn owners_stay_over_changes_of_the_configuration_and_new_addresses_have_none() {
         let mut control = control();
         control.handle_owner(Instant::ZERO, VipId(1), Owner::Us);
-        let text = DOCUMENT.replace("[vip.a]", "[vip.c]");
+        let text = DOCUMENT.replace("[vip.a]", "[vip.c]").replace(".80", ".82");
         let config = Config::parse(&text).unwrap();
         let node = config.node("n1").unwrap().clone();
         let measured = crate::status::Measured {

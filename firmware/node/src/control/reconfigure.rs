@@ -21,6 +21,22 @@ use crate::status::Measured;
 const ABSENT: Attached = Attached { mac: Mac::ZERO, mtu: 1_500, up: false };
 
 impl Control {
+    /// Whether another configuration could be carried out now.
+    ///
+    /// # Errors
+    /// Too many servers were removed that still have flows.
+    pub fn rehearse(
+        &self,
+        config: Config,
+        node: Node,
+        measured: &Measured,
+    ) -> Result<(), Exhausted> {
+        let (counters, generation) = (&measured.counters, measured.generation);
+        let unused = Unused { counters, generation, copied: &self.copied_servers };
+        let generation = self.tables.generation.wrapping_add(1);
+        self.plan.succeed(config, node, generation, &unused).map(drop)
+    }
+
     /// Carries out another configuration from now on. `measured` says which numbers are free.
     ///
     /// # Errors

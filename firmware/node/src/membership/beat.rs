@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use base::time::Duration;
 use base::{Instant, NetworkId, NodeId, PortId};
+use cluster::config::DocumentId;
 use cluster::seal::{Greeter, Greeting, Guard, Refusal, greeter};
-use cluster::{Channel, Orders, Presence, Pulse};
+use cluster::{Channel, Incarnation, Orders, Presence, Pulse};
 use model::config::{Config, Node};
 use model::limits::NETWORKS;
 
@@ -36,6 +37,8 @@ pub struct Beat {
     refused: Vec<(Refusal, u64)>,
     /// Some were refused since the council was told how many.
     untold: bool,
+    /// Which start of this node it is.
+    incarnation: Incarnation,
 }
 
 impl Beat {
@@ -48,7 +51,11 @@ impl Beat {
         let peers: Vec<_> = others.map(|id| (id, None)).collect();
         let nodes = peers.iter().map(|(id, _)| *id);
         Self {
-            pulse: Pulse::new(now, &settings(config, node, card.incarnation), seed),
+            pulse: Pulse::new(
+                now,
+                &settings(config, node, (card.incarnation, card.document)),
+                seed,
+            ),
             guard: Guard::new(
                 identity.clone(),
                 secrets.clone(),
@@ -64,6 +71,7 @@ impl Beat {
             news: VecDeque::new(),
             refused: Vec::new(),
             untold: false,
+            incarnation: card.incarnation,
         }
     }
 
@@ -109,6 +117,24 @@ impl Beat {
     /// Every socket was empty at `now`, and every frame from them has been handed in.
     pub fn handle_drained(&mut self, now: Instant) {
         self.pulse.handle_drained(now);
+        self.after();
+    }
+
+    /// Another document is in force.
+    pub fn handle_document(&mut self, now: Instant, id: DocumentId, config: &Config, node: &Node) {
+        let incarnation = self.incarnation;
+        self.pulse.handle_settings(now, &settings(config, node, (incarnation, id)));
+        let own = self.guard.own();
+        let peers: Vec<_> = ids(config).into_iter().filter(|id| *id != own).collect();
+        self.guard.set_peers(peers.iter().copied());
+        self.greeter.set_peers(peers.iter().copied());
+        self.framing.renew(config, node);
+        self.networks = node.ports.iter().map(|port| port.network).collect();
+        let unheard = |id: &NodeId| {
+            self.peers.iter().find(|(known, _)| known == id).and_then(|(_, unheard)| *unheard)
+        };
+        self.peers = peers.iter().map(|id| (*id, unheard(id))).collect();
+        self.greet_at = (!self.peers.is_empty()).then_some(now);
         self.after();
     }
 

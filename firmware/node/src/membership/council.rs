@@ -1,12 +1,17 @@
 //! The control thread's half: membership and ownership.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::net::Ipv6Addr;
 
 use base::address::mapped;
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
+use cluster::config::{Decision, DocumentId, Notice, Origin, Record, Unfit};
 use cluster::flows::{self, Endpoint, Flow, Flows, Part};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
@@ -47,10 +52,38 @@ pub enum Agreed {
     Ask(NetworkId),
     /// Where the others are heard: for [`crate::Control::handle_peers`].
     Peers(Vec<tables::Peer>),
+    /// Whether this node could carry out a document that a node has given it: to be told with
+    /// [`Council::handle_judged`].
+    Judge(Arc<Record>, NodeId),
+    /// Another document is in force, and what follows goes by its numbers.
+    InForce(Box<InForce>),
+    /// What became of a document that this node proposed.
+    Decided(DocumentId, Decision),
+    /// This node is not in a document that is about to be in force and leaves; or it stays after
+    /// all.
+    Removed(bool),
     /// Something for the log: views and how they came about.
     Note(Event),
     /// This node has to begin anew with an incarnation above this one.
     Outrun(Incarnation),
+}
+
+/// Documents that are kept until one of them comes into force: one of ours, one of somebody else.
+const STAGED: usize = 2;
+
+/// A document that is in force from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Which.
+    pub id: DocumentId,
+    /// How it came into force.
+    pub origin: Origin,
+    /// By place of [`Owner::Peer`] before: the place now.
+    pub places: Vec<Option<u16>>,
+    /// What it says.
+    pub config: Config,
+    /// This node in it.
+    pub node: Node,
 }
 
 /// The control thread's machine.
@@ -75,6 +108,10 @@ pub struct Council {
     refused_there: Vec<(Refusal, u64)>,
     report: Option<Report>,
     view: Option<(ViewId, Vec<Peer>)>,
+    /// Documents that may come into force.
+    staged: VecDeque<(DocumentId, Config, Node)>,
+    /// By virtual address: what identifies it.
+    addresses: Vec<(NetworkId, IpAddr)>,
 }
 
 impl Council {
@@ -89,10 +126,11 @@ impl Council {
         let identity = card.identity(config, node);
         let own = identity.node;
         let peers: Vec<_> = ids(config).into_iter().filter(|id| *id != own).collect();
-        let channels = [Channel::Token, Channel::Control, Channel::Flow];
+        let channels = [Channel::Token, Channel::Control, Channel::Document, Channel::Flow];
         let guard = Guard::new(identity, card.secrets.clone(), &channels, peers.iter().copied());
+        let said = settings(config, node, (card.incarnation, card.document));
         let mut council = Self {
-            cluster: Cluster::new(now, &settings(config, node, card.incarnation), seed),
+            cluster: Cluster::new(now, &said, seed),
             flows: Flows::new(now, card.incarnation, &addresses(config), forwarders),
             roles: config.vips.iter().map(|_| Role::Other { owner: None }).collect(),
             standbys: Vec::new(),
@@ -107,6 +145,8 @@ impl Council {
             refused_there: Vec::new(),
             report: None,
             view: None,
+            staged: VecDeque::new(),
+            addresses: identities(config),
         };
         council.after(now);
         council
@@ -140,7 +180,7 @@ impl Council {
                 let (from, channel) = (opened.from, opened.channel);
                 match channel {
                     Channel::Flow => self.flows.handle_message(now, from, opened.body),
-                    Channel::Heartbeat | Channel::Token | Channel::Control => {
+                    Channel::Heartbeat | Channel::Token | Channel::Control | Channel::Document => {
                         self.cluster.handle_message(now, from, network, channel, opened.body);
                     }
                 }
@@ -214,6 +254,90 @@ impl Council {
     /// What each virtual address has this node do, in thousandths of what it can carry.
     pub fn handle_load(&mut self, now: Instant, vips: &[u16]) {
         self.cluster.handle_load(now, vips);
+    }
+
+    /// The record of the document in force, with what was before: for those who pull it.
+    pub fn handle_record(&mut self, record: &Record) {
+        self.cluster.handle_record(record);
+    }
+
+    /// Proposes a document to the members, as [`Agreed::Decided`] tells.
+    ///
+    /// # Errors
+    /// It was not proposed.
+    pub fn propose(
+        &mut self,
+        now: Instant,
+        record: &Record,
+        config: &Config,
+        node: &Node,
+    ) -> Result<(), Unfit> {
+        let id = record.id();
+        self.stage(id, config, node);
+        let said = settings(config, node, (self.incarnation, id));
+        let proposed = self.cluster.propose(now, record, said);
+        self.after(now);
+        proposed
+    }
+
+    /// Whether this node could carry out a document, and as what, or why not, for people.
+    pub fn handle_judged(
+        &mut self,
+        now: Instant,
+        id: DocumentId,
+        verdict: Result<(Config, Node), String>,
+    ) {
+        let verdict = verdict.map(|(config, node)| {
+            self.stage(id, &config, &node);
+            settings(&config, &node, (self.incarnation, id))
+        });
+        self.cluster.handle_judged(now, id, verdict);
+        self.after(now);
+    }
+
+    /// The document in force.
+    pub const fn document(&self) -> DocumentId {
+        self.cluster.document()
+    }
+
+    fn stage(&mut self, id: DocumentId, config: &Config, node: &Node) {
+        self.staged.retain(|(known, ..)| *known != id);
+        if self.staged.len() >= STAGED {
+            self.staged.pop_front();
+        }
+        self.staged.push_back((id, config.clone(), node.clone()));
+    }
+
+    /// Another document is in force: addresses and nodes have other numbers.
+    fn renumber(&mut self, now: Instant, id: DocumentId, origin: Origin) {
+        let found = self.staged.iter().position(|(known, ..)| *known == id);
+        let Some((_, config, node)) = found.and_then(|at| self.staged.remove(at)) else { return };
+        let before = core::mem::replace(&mut self.addresses, identities(&config));
+        let roles = self.addresses.iter().map(|vip| {
+            let old = before.iter().position(|known| known == vip);
+            let role = old.and_then(|old| self.roles.get(old)).copied();
+            role.unwrap_or(Role::Other { owner: None })
+        });
+        self.roles = roles.collect();
+        self.standbys = Vec::new();
+        self.flows.set_vips(now, &addresses(&config));
+        let obeyed = self.addresses.iter().map(|vip| {
+            let old = before.iter().position(|known| known == vip);
+            old.and_then(|old| self.obeyed.get(old)).copied().unwrap_or(OwnershipGeneration::NONE)
+        });
+        self.obeyed = obeyed.collect();
+        let peers: Vec<_> = ids(&config).into_iter().filter(|id| *id != self.own).collect();
+        let place = |old: &NodeId| {
+            let place = peers.iter().position(|peer| peer == old);
+            place.and_then(|place| u16::try_from(place).ok())
+        };
+        let places = self.peers.iter().map(place).collect();
+        self.guard.set_peers(peers.iter().copied());
+        self.peers = peers;
+        self.framing.renew(&config, &node);
+        let in_force = InForce { id, origin, places, config, node };
+        self.agreed.push_back(Agreed::InForce(Box::new(in_force)));
+        self.agreed.push_back(Agreed::Peers(self.stations()));
     }
 
     /// Does what is due.
@@ -333,6 +457,7 @@ impl Council {
                     self.view = (!members.is_empty()).then(|| (id, members.clone()));
                     self.agreed.push_back(Agreed::Note(Event::View { id, members }));
                 }
+                Event::Document(notice) => self.note(now, notice),
                 note @ (Event::Called { .. }
                 | Event::Condemned(_)
                 | Event::Moved(_)
@@ -349,6 +474,17 @@ impl Council {
                 flows::Event::Synced(vip) => Agreed::Synced(vip),
                 flows::Event::Changed(vip) => Agreed::Copies(vip),
             });
+        }
+    }
+
+    fn note(&mut self, now: Instant, notice: Notice) {
+        match notice {
+            Notice::Judge { record, from } => self.agreed.push_back(Agreed::Judge(record, from)),
+            Notice::InForce { id, origin } => self.renumber(now, id, origin),
+            Notice::Decided { id, decision } => {
+                self.agreed.push_back(Agreed::Decided(id, decision));
+            }
+            Notice::Removed { leaves, .. } => self.agreed.push_back(Agreed::Removed(leaves)),
         }
     }
 
@@ -413,4 +549,9 @@ impl Council {
 /// The virtual addresses of a configuration, by their numbers.
 fn addresses(config: &Config) -> Vec<Ipv6Addr> {
     config.vips.iter().map(|vip| mapped(vip.address)).collect()
+}
+
+/// What identifies each virtual address.
+fn identities(config: &Config) -> Vec<(NetworkId, IpAddr)> {
+    config.vips.iter().map(|vip| (vip.network, vip.address)).collect()
 }

@@ -1,5 +1,6 @@
 //! Sealed datagrams in frames: which port, which addresses, which station.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
@@ -34,6 +35,8 @@ pub struct Station {
 pub struct Framing {
     /// By port: its network, and its own addresses.
     ports: Vec<(NetworkId, Vec<Ipv6Addr>)>,
+    /// By port: which piece of the machine it is.
+    interfaces: Vec<(String, Option<u16>)>,
     /// By port: its Ethernet address, if it works.
     macs: Vec<Option<Mac>>,
     /// Addresses of the other nodes.
@@ -55,10 +58,26 @@ impl Framing {
         });
         Self {
             ports: node.ports.iter().map(|port| (port.network, addresses(port))).collect(),
+            interfaces: node.ports.iter().map(|it| (it.interface.clone(), it.vlan)).collect(),
             macs: vec![None; node.ports.len()],
             peers: peers.collect(),
             stations: Vec::new(),
         }
+    }
+
+    /// Goes by another document: ports that are what they were stay as they are, and whoever is
+    /// still there is where it was heard.
+    pub fn renew(&mut self, config: &Config, node: &Node) {
+        let old = core::mem::replace(self, Self::new(config, node));
+        for (at, (mac, interface)) in self.macs.iter_mut().zip(&self.interfaces).enumerate() {
+            if old.interfaces.get(at) == Some(interface) {
+                *mac = old.macs.get(at).copied().flatten();
+            }
+        }
+        let known = |it: &Station| {
+            self.peers.iter().any(|(node, network, _)| (*node, *network) == (it.node, it.network))
+        };
+        self.stations = old.stations.into_iter().filter(known).collect();
     }
 
     /// The machine reports a port.

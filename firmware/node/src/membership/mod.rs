@@ -32,7 +32,7 @@ use cluster::Report;
 use cluster::seal::{Admission, Refusal};
 
 pub use beat::Beat;
-pub use council::{Agreed, Council};
+pub use council::{Agreed, Council, InForce};
 pub use framing::Framing;
 pub use request::{Wanted, request};
 pub use settings::{Card, settings};

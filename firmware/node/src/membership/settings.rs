@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use base::{NetworkId, NodeId};
+use cluster::config::DocumentId;
 use cluster::seal::{Identity, Salt, Secrets, tag};
 use cluster::{Incarnation, NetworkSettings, NodeSettings, Settings, VipSettings};
 use model::config::{Choice, Config, Node};
@@ -16,6 +17,8 @@ pub struct Card {
     pub salt: Salt,
     /// What all nodes know.
     pub secrets: Secrets,
+    /// The document that the node begins with.
+    pub document: DocumentId,
 }
 
 impl Card {
@@ -32,7 +35,11 @@ impl Card {
 }
 
 /// What the cluster has to know of a configuration, as `node` sees it.
-pub fn settings(config: &Config, node: &Node, incarnation: Incarnation) -> Settings {
+pub fn settings(
+    config: &Config,
+    node: &Node,
+    (incarnation, document): (Incarnation, DocumentId),
+) -> Settings {
     let nodes = config.nodes.iter().map(|node| NodeSettings {
         id: id(node),
         networks: node.ports.iter().map(|port| port.network).collect(),
@@ -53,6 +60,7 @@ pub fn settings(config: &Config, node: &Node, incarnation: Incarnation) -> Setti
         };
         VipSettings {
             network: vip.network,
+            address: vip.address,
             group: u16::try_from(first.unwrap_or_default()).unwrap_or(u16::MAX),
             prefer,
             pin,
@@ -62,6 +70,7 @@ pub fn settings(config: &Config, node: &Node, incarnation: Incarnation) -> Setti
     Settings {
         own: id(node),
         incarnation,
+        document,
         policy: config.cluster.policy,
         profile: config.cluster.profile,
         nodes: nodes.collect(),

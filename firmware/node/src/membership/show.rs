@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use base::{Instant, NetworkId, NodeId, VipId};
+use cluster::config::DocumentId;
 use cluster::{Moved, Reason};
 use dataplane::tables::Owner;
 use model::config::{Config, Node};
@@ -24,15 +25,16 @@ pub fn show(
     now: Instant,
     control: &Control,
     council: Option<(&Council, &Gates)>,
+    document: status::Document,
 ) -> status::Cluster {
     let (config, node) = (control.plan().config(), control.plan().node());
     let show = Show { now, control, council };
     let view = show.council().and_then(Council::view);
     let members = view.map_or(&[][..], |(_, members)| members);
     let standing = match (council, view) {
+        (_, _) if config.nodes.len() < 2 => Standing::Alone,
         (Some(_), Some(_)) => Standing::Member,
         (Some(_), None) => Standing::Outside,
-        (None, _) if config.nodes.len() < 2 => Standing::Alone,
         (None, _) => Standing::Secretless,
     };
     let is_member = |of: &Node| members.iter().any(|member| member.id == id(of));
@@ -48,7 +50,8 @@ pub fn show(
                 members.iter().map(|member| show.name(member.id)).collect()
             }
         },
-        nodes: config.nodes.iter().map(|of| show.node(of, is_member(of))).collect(),
+        nodes: config.nodes.iter().map(|of| show.node(of, is_member(of), &document)).collect(),
+        document,
         paths: show.paths(),
         owners: show.owners(),
         leases: node.ports.iter().map(|port| show.lease(port.network)).collect(),
@@ -123,7 +126,7 @@ impl<'c> Show<'c> {
         self.council().and_then(Council::report).map_or(&[], |report| &report.peers)
     }
 
-    fn node(&self, of: &Node, viewed: bool) -> status::Node {
+    fn node(&self, of: &Node, viewed: bool, document: &status::Document) -> status::Node {
         let own = of.id == self.control.plan().node().id;
         let sight = self.sights().iter().find(|sight| sight.peer.id == id(of));
         let presence = match sight.map(|sight| sight.presence) {
@@ -137,8 +140,12 @@ impl<'c> Show<'c> {
             Some(_) | None => sight.map(|sight| sight.peer.incarnation),
         };
         let hears = sight.is_some_and(|it| it.presence != cluster::Presence::Silent && !it.deaf);
+        let heard = sight.map(|sight| sight.said.document);
+        let said = heard.map(|id| (revision(id), alloc::format!("{}", id.digest)));
+        let document = if own { Some((document.revision, document.digest.clone())) } else { said };
         status::Node {
             name: of.name.clone(),
+            document,
             id: of.id,
             start: start.map(|start| start.0),
             member: viewed || (own && self.control.plan().config().nodes.len() < 2),
@@ -213,4 +220,9 @@ impl<'c> Show<'c> {
         let known = self.control.plan().config().networks.get(network.index());
         known.map(|network| network.name.clone()).unwrap_or_default()
     }
+}
+
+/// The number that a document has for people.
+fn revision(id: DocumentId) -> u32 {
+    u32::try_from(id.generation.saturating_add(1)).unwrap_or(u32::MAX)
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use base::time::Duration;
 use base::{FlowKey, Instant, Mac, NodeId, PortId, Protocol, VipId};
+use cluster::config::DocumentId;
 use cluster::flows::{Endpoint, Flow};
 use cluster::seal::{Refusal, Secret, Secrets};
 use cluster::{Incarnation, Presence, Report};
@@ -75,6 +76,7 @@ impl Front {
             incarnation: Incarnation(incarnation),
             salt: [id + 16 * u8::try_from(incarnation).unwrap(); 16],
             secrets: Secrets::one(Secret::new(secret)),
+            document: DocumentId::default(),
         };
         let (now, seed) = (Instant::ZERO, u64::from(id));
         let mut front = Self {
@@ -149,6 +151,10 @@ impl Front {
             }
             Agreed::Copies(vip) => self.copied(vip),
             Agreed::Ask(_)
+            | Agreed::Judge(..)
+            | Agreed::InForce(..)
+            | Agreed::Decided(..)
+            | Agreed::Removed(_)
             | Agreed::Announce(_)
             | Agreed::Peers(_)
             | Agreed::Note(_)
@@ -308,7 +314,7 @@ fn control(front: &Front, config: &Config, id: u8, now: Instant) -> crate::Contr
 /// The cluster as such a box sees it.
 fn shown(front: &Front, config: &Config, id: u8, now: Instant) -> status::Cluster {
     let control = control(front, config, id, now);
-    show(now, &control, Some((&front.council, &front.beat.leases())))
+    show(now, &control, Some((&front.council, &front.beat.leases())), status::Document::default())
 }
 
 /// What is answered to an operator at the box of this place.
@@ -451,7 +457,7 @@ fn a_box_that_is_no_member_says_why() {
         }
         let up = Attached { mac: Mac([2; 6]), mtu: 1_500, up: true };
         let control = crate::Control::new(Instant::ZERO, plan, vec![up; 2], 1);
-        let shown = show(Instant::from_millis(9), &control, None);
+        let shown = show(Instant::from_millis(9), &control, None, status::Document::default());
         assert_eq!((shown.standing, shown.nodes.len()), (standing, usize::from(nodes)));
         let alone = standing == Standing::Alone;
         assert_eq!(shown.members.len(), usize::from(alone));

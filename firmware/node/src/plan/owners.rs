@@ -31,10 +31,24 @@ impl Plan {
         self.owners.get(vip.index()) == Some(&Owner::Us)
     }
 
-    /// Who serves the address of that name; a new one nobody yet, where that must be agreed on.
-    pub(super) fn owner_of(&self, name: &str) -> Owner {
-        let place = self.config.vips.binary_search_by(|vip| vip.name.as_str().cmp(name));
-        let known = place.ok().and_then(|place| self.owners.get(place)).copied();
+    /// Other boxes have other places in [`Owner::Peer`] from now on.
+    pub fn renumber_peers(&mut self, places: &[Option<u16>]) {
+        let place = |old: u16| places.get(usize::from(old)).copied().flatten();
+        for owner in &mut self.owners {
+            *owner = match *owner {
+                Owner::Us | Owner::Nobody => *owner,
+                Owner::Peer(old) => place(old).map_or(Owner::Nobody, Owner::Peer),
+                Owner::Coming(old) => place(old).map_or(Owner::Nobody, Owner::Coming),
+            };
+        }
+    }
+
+    /// Who serves an address that may have been there before; a new one nobody yet, where that
+    /// must be agreed on.
+    pub(super) fn owner_of(&self, new: &model::config::Vip) -> Owner {
+        let known = |vip: &model::config::Vip| (vip.network, vip.address);
+        let place = self.config.vips.iter().position(|vip| known(vip) == known(new));
+        let known = place.and_then(|place| self.owners.get(place)).copied();
         known.unwrap_or(if self.shared { Owner::Nobody } else { Owner::Us })
     }
 

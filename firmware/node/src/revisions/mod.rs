@@ -17,10 +17,12 @@
 
 mod history;
 mod session;
+mod shared;
 
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -36,6 +38,9 @@ use model::status::{Candidate, Unconfirmed};
 
 use history::{Entry, History};
 use session::{Lock, Sessions};
+use shared::Lineage;
+
+pub use shared::{Due, Proposal};
 
 /// A configuration to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,14 @@ pub struct Outcome {
     pub reply: Reply,
     /// What is to be carried out; if that fails, [`Engine::undo`] says so.
     pub apply: Option<Apply>,
+    /// What is to be agreed on with the other boxes first: the answer is theirs to give.
+    pub propose: Option<Box<Proposal>>,
+}
+
+impl Outcome {
+    const fn only(reply: Reply) -> Self {
+        Self { reply, apply: None, propose: None }
+    }
 }
 
 /// The configuration and its changes.
@@ -68,6 +81,8 @@ pub struct Engine {
     /// and what waited to be. Until the commit is carried out it can be undone.
     last: Option<(bool, Option<Pending>)>,
     events: Vec<Event>,
+    /// The document in force as the boxes of a cluster know it.
+    lineage: Lineage,
 }
 
 /// Why a request about the candidate is not carried out.
@@ -92,14 +107,17 @@ struct Pending {
     deadline: Instant,
     /// What it returns to.
     before: Entry,
+    /// It was committed at another box, which is to return from it.
+    elsewhere: bool,
 }
 
 impl Engine {
     /// Begins with what the box started with: the document's text, and what of it is in force.
-    pub fn new(now: Instant, text: String, config: Config, node: Node) -> Self {
+    pub fn new(now: Instant, text: String, name: String) -> Self {
         Self {
-            name: node.name.clone(),
-            history: History::new(Entry::first(now, text, config, node)),
+            name,
+            lineage: Lineage::first(&text),
+            history: History::new(Entry::first(now, text)),
             sessions: Sessions::default(),
             lock: None,
             pending: None,
@@ -145,6 +163,9 @@ impl Engine {
             Request::Commit { confirmed, comment } => {
                 return Some(self.commit(now, origin, *confirmed, comment));
             }
+            Request::CommitConfirm if self.lineage.shared => {
+                return Some(self.confirm_shared(now, origin));
+            }
             Request::CommitConfirm => self.confirm(origin),
             Request::Rollback { number } => self.rollback(origin, *number),
             Request::Replace { text } => self.edit(origin, |lock| {
@@ -174,7 +195,7 @@ impl Engine {
             | Request::Capture { .. }
             | Request::Stop => return None,
         };
-        Some(Outcome { reply, apply: None })
+        Some(Outcome::only(reply))
     }
 
     fn show(&mut self, origin: &Origin, path: &str) -> Reply {
@@ -196,17 +217,20 @@ impl Engine {
 
     /// A session is over: it holds nothing any more, and what it committed and did not confirm
     /// returns.
-    pub fn session_ended(&mut self, now: Instant, session: u64) -> Option<Apply> {
+    pub fn session_ended(&mut self, now: Instant, session: u64) -> Option<Due> {
         self.sessions.ended(session);
         if self.lock.as_ref().is_some_and(|lock| lock.session == session) {
             self.lock = None;
         }
-        let waits = self.pending.as_ref().is_some_and(|pending| pending.session == session);
+        let waits = self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.session == session && !pending.elsewhere);
         if waits { self.go_back(now, "its session ended") } else { None }
     }
 
     /// Returns to the revision before once the time to confirm is over.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Apply> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Due> {
         let due = self.pending.as_ref().is_some_and(|pending| pending.deadline <= now);
         if due { self.go_back(now, "nobody confirmed it in time") } else { None }
     }
@@ -259,7 +283,8 @@ impl Engine {
             };
         }
         let running = self.history.running();
-        self.lock = Some(Lock::new(now, origin, running.document(), running.text.clone()));
+        let (document, text) = (running.document(), running.text.clone());
+        self.lock = Some(Lock::new(now, origin, (document, text), running.number));
         Reply::Done("the configuration is yours to change".into())
     }
 
@@ -337,8 +362,9 @@ impl Engine {
         confirmed: Option<u16>,
         comment: &str,
     ) -> Outcome {
-        let only = |reply| Outcome { reply, apply: None };
-        if let Some(pending) = self.pending.as_ref().filter(|p| p.session != origin.session) {
+        let only = Outcome::only;
+        let others = |p: &&Pending| p.session != origin.session || p.elsewhere;
+        if let Some(pending) = self.pending.as_ref().filter(others) {
             let left = pending.deadline.since(now).as_secs();
             let why = format!("a commit of another session waits to be confirmed, {left} s more");
             return only(Reply::Refused(why));
@@ -352,34 +378,44 @@ impl Engine {
             Err(refusal) => return only(refusal.into()),
         };
         let before = self.history.running().clone();
+        if let Some(why) = self.outdated() {
+            return only(Reply::Refused(why));
+        }
         let document = Document::parse(&text).unwrap_or_default();
         let changes = diff(&before.document(), &document).len();
         if changes == 0 && confirmed.is_none() {
             return only(match self.pending {
+                Some(_) if self.lineage.shared => return self.confirm_shared(now, origin),
                 Some(_) => self.confirm(origin),
                 None => Reply::Done("nothing differs from what is in force".into()),
             });
+        }
+        let comment: String =
+            comment.chars().filter(|c| !c.is_control()).take(limits::COMMENT_LETTERS).collect();
+        if self.lineage.shared {
+            let about = self.about(origin, comment, changes, confirmed);
+            return self.propose(about, text, config, node);
         }
         self.last = Some((before.confirmed, self.pending.clone()));
         let deadline = confirmed.map(|minutes| now + Duration::from_secs(60 * u64::from(minutes)));
         let first = self.pending.take().map_or(before, |pending| pending.before);
         let session = origin.session;
-        self.pending = deadline.map(|deadline| Pending { session, deadline, before: first });
-        let comment: String =
-            comment.chars().filter(|c| !c.is_control()).take(limits::COMMENT_LETTERS).collect();
-        let apply = Apply { config: config.clone(), node: node.clone() };
+        self.pending =
+            deadline.map(|deadline| Pending { session, deadline, before: first, elsewhere: false });
+        let apply = Apply { config, node };
         if deadline.is_none() {
             self.history.confirm();
         }
-        let entry = Entry::committed(now, origin, comment, (text, config, node));
+        let entry = Entry::committed(now, origin, comment, text);
         let revision = self.history.push(entry, changes, deadline.is_none());
         if let Some(lock) = &mut self.lock {
             lock.original = lock.document.clone();
+            lock.base = revision;
         }
         let (user, unconfirmed) = (origin.user.clone(), deadline.is_some());
         self.events.push(Event::ConfigCommitted { revision, user, changes, unconfirmed });
         let reply = Reply::Committed { revision, saved: false, confirm_by: deadline };
-        Outcome { reply, apply: Some(apply) }
+        Outcome { reply, apply: Some(apply), propose: None }
     }
 
     fn confirm(&mut self, origin: &Origin) -> Reply {
@@ -404,24 +440,34 @@ impl Engine {
             let kept = self.history.len() - 1;
             return Reply::Refused(format!("there are {kept} revisions before the one in force"));
         };
+        let base = self.history.running().number;
         self.edit(origin, |lock| {
-            (lock.document, lock.written) = (document, Some(text));
+            (lock.document, lock.written, lock.base) = (document, Some(text), base);
             Ok(())
         })
     }
 
     /// Returns to what was in force before the unconfirmed commit.
-    fn go_back(&mut self, now: Instant, why: &str) -> Option<Apply> {
+    fn go_back(&mut self, now: Instant, why: &str) -> Option<Due> {
+        if self.lineage.shared {
+            return self.go_back_together(now, why);
+        }
         let Pending { before, .. } = self.pending.take()?;
         let left = self.history.running().number;
         let changes = diff(&self.history.running().document(), &before.document()).len();
         let comment = format!("returned from revision {left}: {why}");
-        let (config, node) = (before.config.clone(), before.node.clone());
-        let apply = Apply { config: config.clone(), node: node.clone() };
-        let entry = Entry::returned(now, comment, (before.text, config, node));
+        let apply = self.read(&before.text)?;
+        let entry = Entry::returned(now, comment, before.text);
         let revision = self.history.push(entry, changes, true);
         self.events.push(Event::ConfigReturned { revision, left, reason: why.into() });
-        Some(apply)
+        Some(Due::Apply(apply))
+    }
+
+    /// What a document that was in force once says, or what of it can be used.
+    fn read(&self, text: &str) -> Option<Apply> {
+        let config = Config::parse(text).ok().or_else(|| Config::salvage(text, &self.name))?;
+        let node = config.node(&self.name)?.clone();
+        Some(Apply { config, node })
     }
 }
 

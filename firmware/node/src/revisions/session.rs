@@ -25,6 +25,8 @@ pub(super) struct Lock {
     /// The candidate as somebody wrote it, until [`Lock::document`] is changed otherwise: so that
     /// problems have the places that people see, and comments last.
     pub(super) written: Option<String>,
+    /// The revision that it changes.
+    pub(super) base: u32,
     user: String,
     face: Face,
     since: Instant,
@@ -64,10 +66,15 @@ impl Sessions {
 }
 
 impl Lock {
-    pub(super) fn new(now: Instant, origin: &Origin, document: Document, written: String) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        origin: &Origin,
+        (document, written): (Document, String),
+        base: u32,
+    ) -> Self {
         let (session, user, face) = (origin.session, origin.user.clone(), origin.face);
         let (original, written) = (document.clone(), Some(written));
-        Self { session, document, original, written, user, face, since: now }
+        Self { session, document, original, written, base, user, face, since: now }
     }
 
     /// The candidate in TOML.

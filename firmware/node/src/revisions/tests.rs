@@ -20,9 +20,7 @@ fn person(session: u64) -> Origin {
 }
 
 fn engine() -> Engine {
-    let config = Config::parse(&text()).unwrap();
-    let node = config.node("n1").unwrap().clone();
-    Engine::new(at(0), text(), config, node)
+    Engine::new(at(0), text(), "n1".into())
 }
 
 fn ask(engine: &mut Engine, seconds: u64, session: u64, request: Request) -> Outcome {
@@ -41,6 +39,14 @@ fn commit(confirmed: Option<u16>) -> Request {
 fn weight(config: &Config) -> u16 {
     let pool = config.pools.iter().find(|pool| pool.name == "pair").unwrap();
     pool.servers.iter().find(|server| server.name == "p1").unwrap().weight
+}
+
+/// What is to be carried out by this box alone.
+fn alone(due: Due) -> Apply {
+    match due {
+        Due::Apply(apply) => apply,
+        Due::Propose(proposal) => panic!("{proposal:?}"),
+    }
 }
 
 fn is_done(outcome: &Outcome) -> bool {
@@ -100,7 +106,7 @@ fn an_unconfirmed_commit_returns_at_its_deadline_and_not_before() {
     assert_eq!(engine.next_deadline(), Some(at(220)));
     assert_eq!(engine.handle_timeout(at(219)), None);
     let back = engine.handle_timeout(at(220)).expect("it returns");
-    assert_eq!(weight(&back.config), 1);
+    assert_eq!(weight(&alone(back).config), 1);
     assert_eq!(engine.text(), text());
     assert_eq!(engine.next_deadline(), None);
     assert_eq!(engine.handle_timeout(at(500)), None, "once");
@@ -115,7 +121,7 @@ fn a_second_unconfirmed_commit_returns_to_what_was_confirmed_last() {
         ask(&mut engine, second, 1, commit(Some(1)));
     }
     assert_eq!(engine.handle_timeout(at(61)), None, "the second has its own time");
-    assert_eq!(weight(&engine.handle_timeout(at(90)).unwrap().config), 1);
+    assert_eq!(weight(&alone(engine.handle_timeout(at(90)).unwrap()).config), 1);
 }
 
 #[test]
@@ -262,13 +268,13 @@ proptest! {
                     model.lock = model.lock.filter(|(holder, ..)| holder != session);
                     let waits = model.pending.is_some_and(|(holder, ..)| holder == *session);
                     let expected = if waits { model.go_back() } else { None };
-                    (engine.session_ended(at(now), *session), expected)
+                    (engine.session_ended(at(now), *session).map(alone), expected)
                 }
                 Step::Wait(seconds) => {
                     now += seconds;
                     let due = model.pending.is_some_and(|(_, deadline, _)| deadline <= now);
                     let expected = if due { model.go_back() } else { None };
-                    (engine.handle_timeout(at(now)), expected)
+                    (engine.handle_timeout(at(now)).map(alone), expected)
                 }
             };
             let applied = applied.map(|apply| weight(&apply.config));

@@ -11,8 +11,23 @@ use cluster::ViewId;
 impl World {
     /// **one-view**: every node that runs is in one view, and nobody else is.
     pub fn check_one_view(&mut self) {
-        let Some(problem) = self.views_apart() else { return };
+        let Some(problem) = self.views_apart() else { return self.check_one_document() };
         self.checks.fail(self.now, "one-view", || problem);
+    }
+
+    /// **config**: every node that runs has the same document in force.
+    fn check_one_document(&mut self) {
+        let lives = self.nodes.iter().filter_map(|node| node.life.as_ref());
+        let mut documents: Vec<_> =
+            lives.map(|life| (life.cluster.document(), life.peer.id.0)).collect();
+        documents.sort_unstable();
+        let same = documents.windows(2).all(|pair| pair[0].0 == pair[1].0);
+        if !same {
+            self.checks.fail(self.now, "config", || {
+                let names = documents.iter().map(|(id, node)| format!(" n{node} has {id};"));
+                format!("several documents are in force in one view:{}", names.collect::<String>())
+            });
+        }
     }
 
     /// Why there is not one view of everybody, if there is none.

@@ -5,7 +5,7 @@ use crate::network::frame::{Content, Datagram};
 use crate::node::life::id;
 use crate::node::sealing::Refusal;
 use base::Instant;
-use cluster::wire::{self, Routed, TokenMessage};
+use cluster::wire::{self, Routed, Token, TokenMessage};
 use cluster::{Channel, Peer, Presence, Report, Transmit};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -43,9 +43,14 @@ impl Checks {
             return;
         }
         let Ok(message) = wire::decode::<Routed<TokenMessage>>(&transmit.body) else { return };
-        let TokenMessage::Part { view, seq, .. } = &message.message else { return };
+        let TokenMessage::Part { view, seq, count, bytes, .. } = &message.message else { return };
         if message.origin.id != id(node) {
             return;
+        }
+        if *count == 1
+            && let Ok(token) = wire::decode::<Token>(bytes)
+        {
+            self.names_document(now, &token);
         }
         let known = *self.tokens.entry((*view, *seq)).or_insert(message.origin);
         if known != message.origin {
@@ -54,6 +59,21 @@ impl Checks {
                     "{} passes on token {seq} of view {view}, and so did {}",
                     message.origin, known
                 )
+            });
+        }
+    }
+
+    /// **config**: a token names one document, and in a view it changes only where the token says
+    /// that it was committed.
+    fn names_document(&mut self, now: u64, token: &Token) {
+        let Token { view, seq, document, committed, .. } = token;
+        let known = *self.documents.entry((*view, *seq)).or_insert(*document);
+        let before = seq.checked_sub(1).and_then(|last| self.documents.get(&(*view, last)));
+        // Committed by its sender: the number of the token that came to it.
+        let moved = before.is_some_and(|before| before != document) && committed + 1 != *seq;
+        if known != *document || moved {
+            self.fail(now, "config", || {
+                format!("token {seq} of view {view} names document {document}, before {known}")
             });
         }
     }

@@ -11,6 +11,7 @@ use crate::network::frame::Station;
 use crate::plan::Plan;
 use base::time::Duration;
 use base::{Instant, VipId};
+use cluster::config::DocumentId;
 use cluster::{OwnershipGeneration, Pace, Peer, ViewId};
 use messages::Seals;
 use model::Policy;
@@ -76,6 +77,8 @@ pub(crate) struct Checks {
     seals: Seals,
     /// Who passed which token on.
     tokens: HashMap<(ViewId, u64), Peer>,
+    /// The document that each token named.
+    documents: HashMap<(ViewId, u64), DocumentId>,
 }
 
 /// What is known of a VIP.
@@ -119,6 +122,7 @@ impl Checks {
             falls: vec![(0, 0); plan.nodes],
             seals: Seals::default(),
             tokens: HashMap::new(),
+            documents: HashMap::new(),
         }
     }
 

@@ -7,11 +7,16 @@ use crate::network::frame::{Content, Datagram};
 use crate::plan::{Plan, VipPlan};
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
+use cluster::config::{About, DocumentId, Record};
 use cluster::{
     Cluster, Incarnation, NetworkSettings, NodeSet, NodeSettings, Orders, Ownership, Peer, Pulse,
     Report, Request, Settings, Transmit, VipSettings,
 };
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+/// What every node starts with.
+const FIRST: &str = "first";
 
 /// A running program.
 pub(crate) struct Life {
@@ -48,18 +53,29 @@ pub(crate) struct Life {
     pub patience: Duration,
     /// When the loads of VIPs are measured next.
     pub measure_at: Instant,
+    /// The document in force.
+    pub record: Record,
+    /// What the node was asked about last, or proposed.
+    pub judged: Option<Record>,
+    /// What an operator commits, for control.
+    pub edits: VecDeque<String>,
+    /// What another document says, from control to pulse.
+    pub settings: Option<Settings>,
 }
 
 impl Life {
     /// A program that starts.
     pub fn new(now: Instant, node: usize, boot: u32, stored: u32, seed: u64, plan: &Plan) -> Self {
         let settings = settings(plan, node, Incarnation(stored));
+        let record = Record::first(FIRST.into(), About::default());
+        let mut cluster = Cluster::new(now, &settings, seed ^ 0x5555_5555);
+        cluster.handle_record(&record);
         let sealing = plan.sealed.then(|| Sealing::new(&settings, seed));
         Self {
             boot,
             peer: Peer { id: settings.own, incarnation: settings.incarnation },
             pulse: Pulse::new(now, &settings, seed),
-            cluster: Cluster::new(now, &settings, seed ^ 0x5555_5555),
+            cluster,
             sealing,
             forwarder: Forwarder::new(plan.networks, &plan.vips),
             orders: None,
@@ -77,6 +93,10 @@ impl Life {
             highest_view: cluster::ViewId::NONE,
             patience: settings.pace().start,
             measure_at: now,
+            record,
+            judged: None,
+            edits: VecDeque::new(),
+            settings: None,
         }
     }
 
@@ -100,8 +120,9 @@ pub(crate) fn settings(plan: &Plan, node: usize, incarnation: Incarnation) -> Se
     let has_gateway = |network: usize| {
         plan.clients.iter().any(|client| client.network == network && client.gateway)
     };
-    let vips = plan.vips.iter().map(|vip: &VipPlan| VipSettings {
+    let vips = (0_u16..).zip(&plan.vips).map(|(number, vip): (u16, &VipPlan)| VipSettings {
         network: NetworkId::from(vip.network),
+        address: Ipv4Addr::from_bits(0xc000_0200 + u32::from(number)).into(),
         group: vip.group,
         prefer: vip.prefer.map(id),
         pin: None,
@@ -110,6 +131,7 @@ pub(crate) fn settings(plan: &Plan, node: usize, incarnation: Incarnation) -> Se
     Settings {
         own: id(node),
         incarnation,
+        document: DocumentId::first(FIRST),
         policy: plan.policy,
         profile: plan.profile,
         nodes,

@@ -12,7 +12,7 @@ use cluster::{Channel, Incarnation, Peer, Settings, Transmit};
 const GREETING_INTERVAL: Duration = Duration::from_millis(100);
 /// Where the sender stands in a datagram.
 const SENDER: std::ops::Range<usize> = 12..14;
-const CONTROL_CHANNELS: [Channel; 2] = [Channel::Token, Channel::Control];
+const CONTROL_CHANNELS: [Channel; 3] = [Channel::Token, Channel::Control, Channel::Document];
 
 /// Everything that seals and opens for one start of a node.
 pub(crate) struct Sealing {
@@ -68,7 +68,9 @@ impl Sealing {
     pub fn seal(&mut self, transmit: &Transmit) -> Vec<u8> {
         let guard = match transmit.channel {
             Channel::Heartbeat => &mut self.pulse,
-            Channel::Token | Channel::Control | Channel::Flow => &mut self.control,
+            Channel::Token | Channel::Control | Channel::Document | Channel::Flow => {
+                &mut self.control
+            }
         };
         let mut octets = Vec::with_capacity(transmit.body.len() + cluster::seal::OVERHEAD);
         guard.seal(transmit.channel, transmit.network, transmit.to, &transmit.body, &mut octets);

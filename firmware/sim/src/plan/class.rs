@@ -62,6 +62,8 @@ classes! {
     Joins = "joins",
     /// The secret is changed.
     KeyRotation = "key-rotation",
+    /// Operators commit documents, some of which one node cannot carry out.
+    Edits = "edits",
 }
 
 /// A set of classes.

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Move { vip: usize, to: usize },
     /// The node leaves in an orderly way and stops; it starts again at the end.
     Leave { node: usize },
+    /// An operator commits a document at a node; `unfit` is a node that cannot carry it out.
+    Edit { node: usize, unfit: Option<usize> },
 }
 
 /// How a node stands still.
@@ -83,7 +85,8 @@ const fn shortest(kind: &Kind) -> u64 {
         | Kind::Pause { .. }
         | Kind::Hang { .. }
         | Kind::Carrier { .. }
-        | Kind::Move { .. } => 0,
+        | Kind::Move { .. }
+        | Kind::Edit { .. } => 0,
     }
 }
 
@@ -113,6 +116,10 @@ fn kind(plan: &Plan, class: Class, draw: &mut Draw) -> Option<(Kind, u64)> {
         Class::Carrier => (Kind::Carrier { node, network: draw.below(plan.networks) }, 5 * SECOND),
         Class::Moves => (Kind::Move { vip: draw.below(plan.vips.len()), to: node }, MILLISECOND),
         Class::Joins => (Kind::Leave { node }, 5 * SECOND),
+        Class::Edits => {
+            let unfit = draw.chance(200).then(|| draw.below(plan.nodes));
+            (Kind::Edit { node, unfit }, MILLISECOND)
+        }
         Class::Reorder
         | Class::Duplicate
         | Class::Corrupt

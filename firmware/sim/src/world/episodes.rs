@@ -23,6 +23,7 @@ impl World {
             Kind::Carrier { node, network } => self.set_carrier(node, network, false),
             Kind::Move { vip, to } => self.ask_to_move(vip, to),
             Kind::Leave { node } => self.ask_to_leave(node),
+            Kind::Edit { node, unfit } => self.edit(node, unfit),
         }
     }
 
@@ -40,7 +41,7 @@ impl World {
             Kind::Pause { node, how } => self.resume(node, how),
             Kind::Hang { node, thread } => self.let_go(node, thread),
             Kind::Carrier { node, network } => self.set_carrier(node, network, true),
-            Kind::Move { .. } => {}
+            Kind::Move { .. } | Kind::Edit { .. } => {}
             Kind::Leave { node } => self.switch_on(node),
         }
     }

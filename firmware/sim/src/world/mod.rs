@@ -1,6 +1,7 @@
 //! The world: nodes, clients and networks under one queue of events, with checkers that look at
 //! all of it from outside after every step.
 
+mod documents;
 mod episodes;
 mod forward;
 mod hostile;

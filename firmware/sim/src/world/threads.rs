@@ -6,13 +6,14 @@ use crate::draw::SECOND;
 use crate::explore::Fate;
 use crate::network::Segment;
 use crate::network::frame::{Body, Content, Datagram, Frame, Station};
-use crate::node::life::{Life, id, index};
+use crate::node::life::{Life, id, index, settings};
 use crate::node::sealing::{Refusal, Sealing};
 use crate::plan::episode::Thread;
 use crate::plant::Plant;
 use base::time::Duration;
 use base::{Instant, NetworkId, VipId};
-use cluster::wire::{self, Control, Routed, TokenMessage};
+use cluster::config::About;
+use cluster::wire::{self, Control, Routed, Token, TokenMessage};
 use cluster::{Channel, Event as Decision, Peer, Transmit};
 use std::rc::Rc;
 
@@ -35,6 +36,9 @@ impl World {
         }
         if Thread::ALL.iter().all(|thread| state.machine.runs(*thread, world)) {
             life.pulse.handle_progress(now);
+        }
+        if let Some(settings) = life.settings.take() {
+            life.pulse.handle_settings(now, &settings);
         }
         if let Some(orders) = life.orders.take() {
             life.pulse.handle_orders(now, orders);
@@ -178,6 +182,13 @@ impl World {
                 vips.map(|(vip, load)| if served(vip) { *load } else { 0 }).collect();
             life.cluster.handle_load(now, &loads);
         }
+        while let Some(text) = life.edits.pop_front() {
+            let settings = settings(&self.plan, node, life.peer.incarnation);
+            let record = life.record.next(text, About::default());
+            if life.cluster.propose(now, &record, settings).is_ok() {
+                life.judged = Some(record);
+            }
+        }
         let requests: Vec<_> = life.requests.drain(..).collect();
         let replies: Vec<_> = requests
             .into_iter()
@@ -246,6 +257,7 @@ impl World {
                 Decision::Conflict { vip, mac } => {
                     self.say(|| format!("n{}: VIP {} is at {mac:?}", node + 1, vip.0));
                 }
+                Decision::Document(notice) => self.heed(node, now, notice),
             }
         }
     }
@@ -273,6 +285,10 @@ impl World {
             let twin = self.options.plant == Some(Plant::TwinToken) && node == 0;
             if let Some(twin) = twin.then(|| forged_token(&transmit)).flatten() {
                 self.checks.sends(self.now, 1, &twin);
+            }
+            let other = self.options.plant == Some(Plant::TwinDocument) && node == 0;
+            if let Some(other) = other.then(|| misnamed_token(&transmit)).flatten() {
+                self.checks.sends(self.now, node, &other);
             }
             match self.next_fate(node) {
                 Fate::IsLost => continue,
@@ -346,6 +362,16 @@ fn forged_token(transmit: &Transmit) -> Option<Transmit> {
     }
     let mut routed = wire::decode::<Routed<TokenMessage>>(&transmit.body).ok()?;
     routed.origin.id = id(1);
+    Some(Transmit { body: wire::encode(&routed)?, ..transmit.clone() })
+}
+
+/// The token as if another document were in force.
+fn misnamed_token(transmit: &Transmit) -> Option<Transmit> {
+    let mut routed = wire::decode::<Routed<TokenMessage>>(&transmit.body).ok()?;
+    let TokenMessage::Part { bytes, count: 1, .. } = &mut routed.message else { return None };
+    let mut token = wire::decode::<Token>(bytes).ok()?;
+    token.document = token.document.next("planted");
+    *bytes = wire::encode(&token)?;
     Some(Transmit { body: wire::encode(&routed)?, ..transmit.clone() })
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base::{Instant, NodeId, Offload, PortId, VipId};
+use cluster::config::{DocumentId, Record};
 use cluster::seal::Secrets;
 use cluster::{Channel, Event as Note, Incarnation, Peer};
 use dataplane::flow::Note as FlowNote;
@@ -23,7 +24,7 @@ use node::status::Measured;
 use node::{Attached, Control};
 use rtrb::{Consumer, Producer};
 
-use super::ControlThread;
+use super::{ControlThread, State};
 use crate::gates::Gates;
 use crate::pulse::{Order, Sockets};
 use crate::wiring::ControlEnds;
@@ -31,11 +32,12 @@ use crate::wiring::ControlEnds;
 /// The kinds of datagram that are the pulse thread's: heartbeats and greetings.
 const OF_PULSE: [u8; 2] = [Channel::Heartbeat as u8, cluster::seal::greeter::CHANNEL];
 /// Those that are ours.
-const OF_CONTROL: [u8; 3] = [Channel::Token as u8, Channel::Control as u8, Channel::Flow as u8];
+const OF_CONTROL: [u8; 4] =
+    [Channel::Token as u8, Channel::Control as u8, Channel::Document as u8, Channel::Flow as u8];
 
 /// This box as a member.
 pub struct Membership {
-    council: Council,
+    pub(super) council: Council,
     /// How many forwarders there are.
     forwarders: usize,
     /// To the pulse thread.
@@ -162,7 +164,13 @@ impl Membership {
         self.council.flows().servers()
     }
 
-    fn order(&mut self, order: Order) {
+    /// Ports from this place on are there no more.
+    pub(super) fn forget_ports(&mut self, ports: usize) {
+        self.sockets.retain(|port, _| port.index() < ports);
+        self.attached.retain(|port, _| port.index() < ports);
+    }
+
+    pub(super) fn order(&mut self, order: Order) {
         self.pending.push_back(order);
         self.pass_orders();
     }
@@ -233,13 +241,19 @@ impl Membership {
     }
 
     /// Begins anew with an incarnation above one that others know.
-    fn begin_anew(&mut self, now: Instant, known: Incarnation, config: &Config, node: &Node) {
+    fn begin_anew(
+        &mut self,
+        now: Instant,
+        known: Incarnation,
+        (config, node): (&Config, &Node),
+        record: &Record,
+    ) {
         let incarnation = Incarnation(known.0.saturating_add(1));
-        let Ok(card) = card(incarnation, self.secrets.clone(), self.count.as_deref()) else {
-            return;
-        };
+        let (secrets, count) = (self.secrets.clone(), self.count.as_deref());
+        let Ok(card) = card(incarnation, secrets, count, record.id()) else { return };
         let seed = u64::from(incarnation.0);
         self.council = Council::new(now, config, node, &card, (seed, self.forwarders));
+        self.council.handle_record(record);
         self.unsettled.clear();
         for (port, attached) in &self.attached {
             self.council.handle_port(*port, attached);
@@ -253,7 +267,9 @@ impl ControlThread {
     pub(super) fn show_cluster(&self, now: Instant, loads: &[u16]) -> Cluster {
         let gates = self.member.as_ref().map(|member| member.gates.until());
         let council = self.member.as_ref().map(|member| &member.council);
-        let mut cluster = node::membership::show(now, &self.control, council.zip(gates.as_ref()));
+        let document = self.engine.shown_document();
+        let view = council.zip(gates.as_ref());
+        let mut cluster = node::membership::show(now, &self.control, view, document);
         let moves = self.member.iter().flat_map(|member| &member.moves);
         cluster.moves.extend(moves.cloned());
         for (owner, load) in cluster.owners.iter_mut().zip(loads) {
@@ -312,85 +328,77 @@ impl ControlThread {
     }
 
     /// One round of the cluster's business.
-    pub(super) fn confer(&mut self, now: Instant) {
+    pub(super) fn confer(&mut self, now: Instant, state: &State) {
         let Some(member) = &mut self.member else { return };
         member.hear(now);
         member.settle(now, &self.workers);
-        while let Some(agreed) = member.council.poll_agreed() {
-            match agreed {
-                Agreed::Orders(orders) => member.order(Order::Orders(orders)),
-                Agreed::Owner(vip, owner, number) => {
-                    self.control.handle_owner(now, vip, owner);
-                    if matches!(owner, Owner::Us | Owner::Coming(_)) {
-                        self.control.handle_copies(now, vip, member.council.copies(vip));
-                    }
-                    let tables = self.control.next_generation();
-                    member.unsettled.push_back((tables, Unsettled::Owner(number)));
-                }
-                Agreed::Tell(asked) => {
-                    for worker in &self.workers {
-                        worker.shared.asked.store(asked, Ordering::Relaxed);
-                        worker.shared.wake.wake();
-                    }
-                }
-                Agreed::Synced(vip) => {
-                    self.control.handle_copies(now, vip, member.council.copies(vip));
-                    let tables = self.control.next_generation();
-                    member.unsettled.push_back((tables, Unsettled::Copies(vip)));
-                }
-                Agreed::Copies(vip) => {
+        while let Some(agreed) = self.member.as_mut().and_then(|it| it.council.poll_agreed()) {
+            self.obey(now, agreed, state);
+        }
+        if let Some(member) = &mut self.member {
+            member.send();
+        }
+    }
+
+    /// Carries out one thing that was agreed on.
+    fn obey(&mut self, now: Instant, agreed: Agreed, state: &State) {
+        let Some(member) = &mut self.member else { return };
+        match agreed {
+            Agreed::Orders(orders) => member.order(Order::Orders(orders)),
+            Agreed::Owner(vip, owner, number) => {
+                self.control.handle_owner(now, vip, owner);
+                if matches!(owner, Owner::Us | Owner::Coming(_)) {
                     self.control.handle_copies(now, vip, member.council.copies(vip));
                 }
-                Agreed::Announce(vip) => self.control.announce_vip(now, vip),
-                Agreed::Probe(vip) => {
-                    self.control.probe(vip);
-                    member.council.handle_probe(now, vip, None);
-                }
-                Agreed::Ask(network) => self.control.ask_witnesses(network),
-                Agreed::Peers(peers) => self.control.handle_peers(now, peers),
-                Agreed::Note(Note::Moved(moved)) => {
-                    let config = self.control.plan().config();
-                    let moved = node::membership::moved(now, config, &moved);
-                    if member.moves.len() == limits::MOVES_KEPT {
-                        member.moves.pop_front();
-                    }
-                    member.moves.push_back(moved.clone());
-                    self.journal.note(&Event::VipsMoved(moved));
-                }
-                Agreed::Note(note) => {
-                    if let Some(event) = told(&note, self.control.plan().config()) {
-                        self.journal.note(&event);
-                    }
-                }
-                Agreed::Outrun(known) => {
-                    let (config, node) = (self.control.plan().config(), self.control.plan().node());
-                    member.begin_anew(now, known, config, node);
+                let tables = self.control.next_generation();
+                member.unsettled.push_back((tables, Unsettled::Owner(number)));
+            }
+            Agreed::Tell(asked) => {
+                for worker in &self.workers {
+                    worker.shared.asked.store(asked, Ordering::Relaxed);
+                    worker.shared.wake.wake();
                 }
             }
+            Agreed::Synced(vip) => {
+                self.control.handle_copies(now, vip, member.council.copies(vip));
+                let tables = self.control.next_generation();
+                member.unsettled.push_back((tables, Unsettled::Copies(vip)));
+            }
+            Agreed::Copies(vip) => {
+                self.control.handle_copies(now, vip, member.council.copies(vip));
+            }
+            Agreed::Announce(vip) => self.control.announce_vip(now, vip),
+            Agreed::Probe(vip) => {
+                self.control.probe(vip);
+                member.council.handle_probe(now, vip, None);
+            }
+            Agreed::Ask(network) => self.control.ask_witnesses(network),
+            Agreed::Peers(peers) => self.control.handle_peers(now, peers),
+            Agreed::Judge(record, from) => self.judge(now, &record, from, state),
+            Agreed::InForce(in_force) => self.put_in_force(now, *in_force, state),
+            Agreed::Decided(id, decision) => self.decided(id, &decision),
+            Agreed::Removed(leaves) => self.journal.note(&Event::NodeRemoved { leaves }),
+            Agreed::Note(Note::Moved(moved)) => {
+                let config = self.control.plan().config();
+                let moved = node::membership::moved(now, config, &moved);
+                if member.moves.len() == limits::MOVES_KEPT {
+                    member.moves.pop_front();
+                }
+                member.moves.push_back(moved.clone());
+                self.journal.note(&Event::VipsMoved(moved));
+            }
+            Agreed::Note(note) => {
+                if let Some(event) = told(&note, self.control.plan().config()) {
+                    self.journal.note(&event);
+                }
+            }
+            Agreed::Outrun(known) => {
+                let plan = self.control.plan();
+                let record = self.engine.record(now);
+                member.begin_anew(now, known, (plan.config(), plan.node()), &record);
+            }
         }
-        member.send();
     }
-}
-
-/// Why a configuration cannot follow another one while boxes of a cluster run with it: what they
-/// have agreed on goes by the numbers of nodes, networks and virtual addresses, and they have no
-/// way yet to change these at one moment.
-pub fn beyond(now: &Config, then: &Config) -> Option<String> {
-    if now.nodes.len() < 2 && then.nodes.len() < 2 {
-        return None;
-    }
-    let parts = [
-        ("cluster", now.cluster == then.cluster),
-        ("network", now.networks == then.networks),
-        ("vip", now.vips == then.vips),
-        ("node", now.nodes == then.nodes),
-    ];
-    let (part, _) = parts.into_iter().find(|(_, same)| !same)?;
-    Some(format!(
-        "[{part}] of a cluster of several nodes cannot be changed while it runs, that is not built \
-         yet; services, pools and users can, on each node. To change it: put the new document on \
-         every node and start them again"
-    ))
 }
 
 /// Who this box is in this start, counted in a file if there is one.
@@ -401,6 +409,7 @@ pub fn card(
     least: Incarnation,
     secrets: Secrets,
     count: Option<&std::path::Path>,
+    document: DocumentId,
 ) -> std::io::Result<Card> {
     let stored = count.and_then(|path| std::fs::read_to_string(path).ok());
     let stored = stored.and_then(|text| text.trim().parse::<u32>().ok()).unwrap_or(0);
@@ -409,7 +418,7 @@ pub fn card(
         // Without it the others remember, and say so.
         let _ = std::fs::write(path, format!("{}\n", incarnation.0));
     }
-    Ok(Card { incarnation, salt: init::entropy::octets()?, secrets })
+    Ok(Card { incarnation, salt: init::entropy::octets()?, secrets, document })
 }
 
 /// What happened in the cluster, for the log.
@@ -440,61 +449,7 @@ fn told(note: &Note, config: &Config) -> Option<Event> {
         | Note::Ownership(_)
         | Note::Standbys(_)
         | Note::Probe(_)
-        | Note::Announce(_) => return None,
+        | Note::Announce(_)
+        | Note::Document(_) => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: &str = r#"
-        [cluster]
-        name = "edge"
-        [network.outside]
-        prefixes = ["192.0.2.0/24"]
-        [vip.www]
-        network = "outside"
-        address = "192.0.2.80"
-        [pool.web]
-        [node.n1]
-        id = 1
-        [node.n1.port.eth0]
-        network = "outside"
-        addresses = ["192.0.2.11/24"]
-    "#;
-    const TWO: &str = r#"
-        [node.n2]
-        id = 2
-        [node.n2.port.eth0]
-        network = "outside"
-        addresses = ["192.0.2.12/24"]
-    "#;
-
-    fn config(text: &str) -> Config {
-        Config::parse(text).unwrap_or_else(|problems| panic!("{problems:?}"))
-    }
-
-    #[test]
-    fn what_several_boxes_have_agreed_on_is_not_changed_by_one_of_them() {
-        let (alone, both) = (ONE.to_owned(), format!("{ONE}{TWO}"));
-        let rows = [
-            ("a box alone", &alone, ".80", ".81", None),
-            ("a pool", &both, "[pool.web]", "[pool.mail]", None),
-            ("an address", &both, ".80", ".81", Some("[vip]")),
-            ("the name", &both, "\"edge\"", "\"other\"", Some("[cluster]")),
-            ("a network", &both, "prefixes", "management = true\nprefixes", Some("[network]")),
-            ("a node", &both, "id = 2", "id = 3", Some("[node]")),
-        ];
-        for (what, before, from, to, expected) in rows {
-            let then = config(&before.replace(from, to));
-            let told = beyond(&config(before), &then);
-            match (expected, &told) {
-                (None, None) => {}
-                (Some(part), Some(sentence)) if sentence.starts_with(part) => {}
-                _ => panic!("{what}: {told:?}"),
-            }
-        }
-        assert!(beyond(&config(&alone), &config(&both)).is_some(), "nor does it become several");
-    }
 }

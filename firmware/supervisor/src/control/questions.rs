@@ -26,8 +26,7 @@ impl ControlThread {
                 }
                 Ok(question) => {
                     let Some(question) = self.hand_over(now, question) else { continue };
-                    let reply = self.reply(&question, now, state);
-                    deliver(question, reply);
+                    self.answer_one(question, now, state);
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
@@ -45,8 +44,7 @@ impl ControlThread {
                 self.collect(state);
             }
             if let Some((_, question)) = state.waiting.pop_front() {
-                let reply = self.reply(&question, now, state);
-                deliver(question, reply);
+                self.answer_one(question, now, state);
             }
         }
     }
