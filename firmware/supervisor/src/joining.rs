@@ -60,8 +60,8 @@ impl Ties {
     }
 }
 
-/// Makes the box a member if others are configured, or may be one day: if it has a secret. Nothing is served then that was not agreed
-/// on; without a secret nothing is served at all.
+/// Makes the box a member if others are configured, or may be one day: if it has a secret. Nothing
+/// is served then that was not agreed on; without a secret and beside others nothing at all.
 ///
 /// # Errors
 /// The kernel gives no event descriptor or no random octets.

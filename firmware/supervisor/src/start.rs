@@ -125,9 +125,7 @@ fn start(
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
     let mut engine = Engine::new(now, text, plan.node().name.clone());
-    if member.is_some() {
-        engine.share();
-    }
+    engine.share(member.is_some());
     let others = Others { probes: renewer, probes_wake, faces: news };
     let control = ControlThread {
         control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),

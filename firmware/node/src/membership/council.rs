@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,7 +10,7 @@ use core::net::Ipv6Addr;
 use base::address::mapped;
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
-use cluster::config::{Decision, DocumentId, Notice, Origin, Record, Unfit};
+use cluster::config::{Decision, DocumentId, Origin, Record};
 use cluster::flows::{self, Endpoint, Flow, Flows, Part};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
@@ -23,6 +22,7 @@ use dataplane::tables::{self, Owner};
 use model::config::{Config, Node};
 
 use super::News;
+use super::documents::identities;
 use super::framing::Framing;
 use super::settings::{Card, ids, settings};
 use crate::plan::Attached;
@@ -69,7 +69,7 @@ pub enum Agreed {
 }
 
 /// Documents that are kept until one of them comes into force: one of ours, one of somebody else.
-const STAGED: usize = 2;
+pub(super) const STAGED: usize = 2;
 
 /// A document that is in force from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,30 +88,30 @@ pub struct InForce {
 
 /// The control thread's machine.
 pub struct Council {
-    cluster: Cluster,
-    flows: Flows,
+    pub(super) cluster: Cluster,
+    pub(super) flows: Flows,
     /// What we have to do with each virtual address.
-    roles: Vec<Role>,
+    pub(super) roles: Vec<Role>,
     /// Who would own each virtual address if its owner failed.
-    standbys: Vec<Option<NodeId>>,
-    guard: Guard,
-    framing: Framing,
-    own: NodeId,
-    incarnation: Incarnation,
+    pub(super) standbys: Vec<Option<NodeId>>,
+    pub(super) guard: Guard,
+    pub(super) framing: Framing,
+    pub(super) own: NodeId,
+    pub(super) incarnation: Incarnation,
     /// The other nodes: the place of each is its number in [`Owner::Peer`].
-    peers: Vec<NodeId>,
+    pub(super) peers: Vec<NodeId>,
     /// The newest statement about each virtual address that was obeyed.
-    obeyed: Vec<OwnershipGeneration>,
-    agreed: VecDeque<Agreed>,
+    pub(super) obeyed: Vec<OwnershipGeneration>,
+    pub(super) agreed: VecDeque<Agreed>,
     refused: Vec<(Refusal, u64)>,
     /// What the pulse thread refused.
     refused_there: Vec<(Refusal, u64)>,
     report: Option<Report>,
     view: Option<(ViewId, Vec<Peer>)>,
     /// Documents that may come into force.
-    staged: VecDeque<(DocumentId, Config, Node)>,
+    pub(super) staged: VecDeque<(DocumentId, Config, Node)>,
     /// By virtual address: what identifies it.
-    addresses: Vec<(NetworkId, IpAddr)>,
+    pub(super) addresses: Vec<(NetworkId, IpAddr)>,
 }
 
 impl Council {
@@ -256,90 +256,6 @@ impl Council {
         self.cluster.handle_load(now, vips);
     }
 
-    /// The record of the document in force, with what was before: for those who pull it.
-    pub fn handle_record(&mut self, record: &Record) {
-        self.cluster.handle_record(record);
-    }
-
-    /// Proposes a document to the members, as [`Agreed::Decided`] tells.
-    ///
-    /// # Errors
-    /// It was not proposed.
-    pub fn propose(
-        &mut self,
-        now: Instant,
-        record: &Record,
-        config: &Config,
-        node: &Node,
-    ) -> Result<(), Unfit> {
-        let id = record.id();
-        self.stage(id, config, node);
-        let said = settings(config, node, (self.incarnation, id));
-        let proposed = self.cluster.propose(now, record, said);
-        self.after(now);
-        proposed
-    }
-
-    /// Whether this node could carry out a document, and as what, or why not, for people.
-    pub fn handle_judged(
-        &mut self,
-        now: Instant,
-        id: DocumentId,
-        verdict: Result<(Config, Node), String>,
-    ) {
-        let verdict = verdict.map(|(config, node)| {
-            self.stage(id, &config, &node);
-            settings(&config, &node, (self.incarnation, id))
-        });
-        self.cluster.handle_judged(now, id, verdict);
-        self.after(now);
-    }
-
-    /// The document in force.
-    pub const fn document(&self) -> DocumentId {
-        self.cluster.document()
-    }
-
-    fn stage(&mut self, id: DocumentId, config: &Config, node: &Node) {
-        self.staged.retain(|(known, ..)| *known != id);
-        if self.staged.len() >= STAGED {
-            self.staged.pop_front();
-        }
-        self.staged.push_back((id, config.clone(), node.clone()));
-    }
-
-    /// Another document is in force: addresses and nodes have other numbers.
-    fn renumber(&mut self, now: Instant, id: DocumentId, origin: Origin) {
-        let found = self.staged.iter().position(|(known, ..)| *known == id);
-        let Some((_, config, node)) = found.and_then(|at| self.staged.remove(at)) else { return };
-        let before = core::mem::replace(&mut self.addresses, identities(&config));
-        let roles = self.addresses.iter().map(|vip| {
-            let old = before.iter().position(|known| known == vip);
-            let role = old.and_then(|old| self.roles.get(old)).copied();
-            role.unwrap_or(Role::Other { owner: None })
-        });
-        self.roles = roles.collect();
-        self.standbys = Vec::new();
-        self.flows.set_vips(now, &addresses(&config));
-        let obeyed = self.addresses.iter().map(|vip| {
-            let old = before.iter().position(|known| known == vip);
-            old.and_then(|old| self.obeyed.get(old)).copied().unwrap_or(OwnershipGeneration::NONE)
-        });
-        self.obeyed = obeyed.collect();
-        let peers: Vec<_> = ids(&config).into_iter().filter(|id| *id != self.own).collect();
-        let place = |old: &NodeId| {
-            let place = peers.iter().position(|peer| peer == old);
-            place.and_then(|place| u16::try_from(place).ok())
-        };
-        let places = self.peers.iter().map(place).collect();
-        self.guard.set_peers(peers.iter().copied());
-        self.peers = peers;
-        self.framing.renew(&config, &node);
-        let in_force = InForce { id, origin, places, config, node };
-        self.agreed.push_back(Agreed::InForce(Box::new(in_force)));
-        self.agreed.push_back(Agreed::Peers(self.stations()));
-    }
-
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.cluster.handle_timeout(now);
@@ -440,7 +356,7 @@ impl Council {
         })
     }
 
-    fn after(&mut self, now: Instant) {
+    pub(super) fn after(&mut self, now: Instant) {
         while let Some(event) = self.cluster.poll_event() {
             match event {
                 Event::Orders(orders) => self.agreed.push_back(Agreed::Orders(orders)),
@@ -474,17 +390,6 @@ impl Council {
                 flows::Event::Synced(vip) => Agreed::Synced(vip),
                 flows::Event::Changed(vip) => Agreed::Copies(vip),
             });
-        }
-    }
-
-    fn note(&mut self, now: Instant, notice: Notice) {
-        match notice {
-            Notice::Judge { record, from } => self.agreed.push_back(Agreed::Judge(record, from)),
-            Notice::InForce { id, origin } => self.renumber(now, id, origin),
-            Notice::Decided { id, decision } => {
-                self.agreed.push_back(Agreed::Decided(id, decision));
-            }
-            Notice::Removed { leaves, .. } => self.agreed.push_back(Agreed::Removed(leaves)),
         }
     }
 
@@ -537,7 +442,7 @@ impl Council {
         place.and_then(|place| u16::try_from(place).ok()).map_or(Owner::Nobody, Owner::Peer)
     }
 
-    fn stations(&self) -> Vec<tables::Peer> {
+    pub(super) fn stations(&self) -> Vec<tables::Peer> {
         let stations = |node: &NodeId| {
             let heard = self.framing.stations().iter().filter(move |it| it.node == *node);
             tables::Peer { stations: heard.map(|it| (it.network, it.mac)).collect() }
@@ -547,11 +452,6 @@ impl Council {
 }
 
 /// The virtual addresses of a configuration, by their numbers.
-fn addresses(config: &Config) -> Vec<Ipv6Addr> {
+pub(super) fn addresses(config: &Config) -> Vec<Ipv6Addr> {
     config.vips.iter().map(|vip| mapped(vip.address)).collect()
-}
-
-/// What identifies each virtual address.
-fn identities(config: &Config) -> Vec<(NetworkId, IpAddr)> {
-    config.vips.iter().map(|vip| (vip.network, vip.address)).collect()
 }

@@ -18,6 +18,7 @@
 
 mod beat;
 mod council;
+mod documents;
 mod framing;
 mod request;
 mod settings;

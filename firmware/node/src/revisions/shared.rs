@@ -58,9 +58,9 @@ pub enum Due {
 }
 
 impl Engine {
-    /// From now on changes are agreed on with other boxes.
-    pub const fn share(&mut self) {
-        self.lineage.shared = true;
+    /// Whether changes are agreed on with other boxes from now on.
+    pub const fn share(&mut self, shared: bool) {
+        self.lineage.shared = shared;
     }
 
     /// The name of the document in force.
