@@ -354,15 +354,12 @@ impl fmt::Display for Event {
                 let (vips, services) = (count(*vips, "VIP"), count(*services, "service"));
                 write!(f, "config: {vips}, {services}, {}", count(*servers, "server"))
             }
-            Self::ConfigFailed { document, problems: 1, first } => {
-                write!(f, "config: {document} is refused: {first}")
-            }
             Self::ConfigFailed { document, problems, first } => {
-                write!(f, "config: {document} is refused, {problems} problems, first: {first}")
+                let many = if *problems > 1 { many(*problems) } else { String::new() };
+                write!(f, "config: {document} is refused{many}: {first}")
             }
             Self::ConfigCommitted { revision, user, changes, unconfirmed } => {
-                let wait = if *unconfirmed { ", to be confirmed" } else { "" };
-                write!(f, "config: {user} committed revision {revision}, {changes} changes{wait}")
+                committed(f, *revision, user, *changes, *unconfirmed)
             }
             Self::ConfigConfirmed { revision } => {
                 write!(f, "config: revision {revision} is confirmed")
@@ -373,27 +370,16 @@ impl fmt::Display for Event {
             Self::ConfigPulled { revision, by } => {
                 write!(f, "config: revision {revision} by {by} is in force, as at the other boxes")
             }
-            Self::ConfigOverruled { revision, by, left, rollback } => write!(
-                f,
-                "config: revision {revision} by {by} is in force, as at the other boxes; revision \
-                 {left}, which was in force here and is not part of it, is kept: \
-                 `rollback {rollback}` loads it as a candidate"
-            ),
+            Self::ConfigOverruled { revision, by, left, rollback } => {
+                overruled(f, *revision, by, *left, *rollback)
+            }
             Self::ConfigUnfit { node, reason } => {
                 write!(f, "config: this box cannot carry out the document of {node}: {reason}")
             }
-            Self::NodeRemoved { leaves: true } => f.write_str(
-                "cluster: a document without this box is about to be in force; it hands over what \
-                 it serves, leaves and serves nothing more",
-            ),
-            Self::NodeRemoved { leaves: false } => f.write_str(
-                "cluster: the document without this box did not come into force; it joins again",
-            ),
-            Self::CertificateRenewed { pages, certificate, key } => write!(
-                f,
-                "web: another certificate, SHA-256 {certificate}; the same key, SHA-256 {key}; \
-                 {pages}"
-            ),
+            Self::NodeRemoved { leaves } => f.write_str(removed(*leaves)),
+            Self::CertificateRenewed { pages, certificate, key } => {
+                renewed(f, pages, certificate, key)
+            }
             Self::LinkUp { port } => write!(f, "port {port} link up"),
             Self::LinkDown { port } => write!(f, "port {port} link down"),
             Self::PortLost { port, reason } => write!(f, "port {port} lost: {reason}"),
@@ -408,10 +394,7 @@ impl fmt::Display for Event {
             Self::ViewAgreed { view, members } => {
                 write!(f, "cluster: view {view}: {}", members.join(", "))
             }
-            Self::ViewCalled { view, members, held } => {
-                let why = if *held { "as the token's holder" } else { "as the token is missed" };
-                write!(f, "cluster: view {view} proposed {why}: {}", members.join(", "))
-            }
+            Self::ViewCalled { view, members, held } => called(f, view, members, *held),
             Self::ViewLeft => f.write_str("cluster: this box is in no view"),
             Self::NodesCondemned { nodes } => {
                 write!(f, "cluster: nobody hears {}", nodes.join(", "))
@@ -420,12 +403,8 @@ impl fmt::Display for Event {
             Self::ClusterAsked { user, face, what } => {
                 write!(f, "cluster: {user} ({face}): {what}")
             }
-            Self::ServerUp { pool, server, cause } => {
-                write!(f, "server {pool}/{server} up: {cause}")
-            }
-            Self::ServerDown { pool, server, cause } => {
-                write!(f, "server {pool}/{server} down: {cause}")
-            }
+            Self::ServerUp { pool, server, cause } => verdict(f, pool, server, "up", *cause),
+            Self::ServerDown { pool, server, cause } => verdict(f, pool, server, "down", *cause),
             Self::PoolEmpty { pool } => write!(f, "pool {pool} has no server left"),
             Self::TaskRestarted { task, reason } => write!(f, "{task} restarted: {reason}"),
             Self::TaskDied { task, reason } => {
@@ -435,6 +414,67 @@ impl fmt::Display for Event {
             Self::PoweringOff => f.write_str("powering off"),
         }
     }
+}
+
+fn many(problems: usize) -> String {
+    format!(", {problems} problems, first")
+}
+
+fn committed(
+    f: &mut fmt::Formatter<'_>,
+    revision: u32,
+    user: &str,
+    changes: usize,
+    unconfirmed: bool,
+) -> fmt::Result {
+    let wait = if unconfirmed { ", to be confirmed" } else { "" };
+    write!(f, "config: {user} committed revision {revision}, {changes} changes{wait}")
+}
+
+fn overruled(
+    f: &mut fmt::Formatter<'_>,
+    revision: u32,
+    by: &str,
+    left: u32,
+    rollback: u32,
+) -> fmt::Result {
+    write!(
+        f,
+        "config: revision {revision} by {by} is in force, as at the other boxes; revision {left}, \
+         which was in force here and is not part of it, is kept: `rollback {rollback}` loads it \
+         as a candidate"
+    )
+}
+
+const fn removed(leaves: bool) -> &'static str {
+    if leaves {
+        "cluster: a document without this box is about to be in force; it hands over what it \
+         serves, leaves and serves nothing more"
+    } else {
+        "cluster: the document without this box did not come into force; it joins again"
+    }
+}
+
+fn renewed(f: &mut fmt::Formatter<'_>, pages: &str, certificate: &str, key: &str) -> fmt::Result {
+    write!(
+        f,
+        "web: another certificate, SHA-256 {certificate}; the same key, SHA-256 {key}; {pages}"
+    )
+}
+
+fn called(f: &mut fmt::Formatter<'_>, view: &str, members: &[String], held: bool) -> fmt::Result {
+    let why = if held { "as the token's holder" } else { "as the token is missed" };
+    write!(f, "cluster: view {view} proposed {why}: {}", members.join(", "))
+}
+
+fn verdict(
+    f: &mut fmt::Formatter<'_>,
+    pool: &str,
+    server: &str,
+    state: &str,
+    cause: Cause,
+) -> fmt::Result {
+    write!(f, "server {pool}/{server} {state}: {cause}")
 }
 
 fn count(number: usize, what: &str) -> String {
