@@ -124,9 +124,7 @@ fn start(
     let mut face = face(line, greeting, (post, ordered), &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
-    let mut engine = Engine::new(now, text, plan.node().name.clone());
-    engine.share(member.is_some());
-    let others = Others { probes: renewer, probes_wake, faces: news };
+    let (name, shared) = (plan.node().name.clone(), member.is_some());
     let control = ControlThread {
         control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),
         doors,
@@ -137,8 +135,8 @@ fn start(
         orders,
         running: None,
         ended,
-        engine,
-        others,
+        engine: engine(text, name, shared),
+        others: Others { probes: renewer, probes_wake, faces: news },
         progress,
         member,
         waiting: Waiting::default(),
@@ -150,6 +148,13 @@ fn start(
     threads.restartable("probes", Manner::default(), journal, move || prober.run());
     threads.restartable("faces", Manner::default(), journal, move || face.run());
     Ok(pulses)
+}
+
+/// The configuration and its changes, which are `shared` with other boxes or this one's alone.
+fn engine(text: String, name: String, shared: bool) -> Engine {
+    let mut engine = Engine::new(clock::now(), text, name);
+    engine.share(shared);
+    engine
 }
 
 /// Who forwards, and how much each of them can hold.
