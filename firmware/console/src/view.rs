@@ -177,7 +177,7 @@ fn plain(reply: Reply) -> View {
         Reply::Log(entries) => View::Lines(entries.into_iter().map(|entry| entry.line).collect()),
         Reply::Candidate(candidate) => View::Record(self::candidate(candidate)),
         Reply::Neighbors(neighbors) => table(NEIGHBORS, neighbors, neighbor),
-        Reply::Cluster(cluster) => self::cluster::cluster(cluster),
+        Reply::Cluster(cluster) => self::cluster::cluster(*cluster),
         Reply::Revisions(revisions) => {
             table(REVISIONS, revisions.into_iter().enumerate().collect(), revision)
         }

@@ -258,7 +258,7 @@ fn neighbor(foreign: &Foreign, which: usize) -> Neighbor {
 fn cluster(foreign: &Foreign) -> Reply {
     let standings = [Standing::Member, Standing::Outside, Standing::Alone, Standing::Secretless];
     let presences = [Presence::Own, Presence::Heard, Presence::Missing, Presence::Silent];
-    Reply::Cluster(Cluster {
+    Reply::Cluster(Box::new(Cluster {
         node: foreign.text(0),
         standing: standings[foreign.octets % 4],
         start: u32::MAX,
@@ -317,5 +317,5 @@ fn cluster(foreign: &Foreign) -> Reply {
         profile: Profile::Auto,
         policy: Policy::Witness,
         refused: foreign.table(counter),
-    })
+    }))
 }

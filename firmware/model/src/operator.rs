@@ -1,6 +1,7 @@
 //! The one set of requests that an operator can make, and their answers. Consoles and programs
 //! speak these; whoever carries them needs no words of its own.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -300,7 +301,7 @@ pub enum Reply {
     /// To [`Topic::Neighbors`].
     Neighbors(Vec<status::Neighbor>),
     /// To [`Topic::Cluster`].
-    Cluster(status::Cluster),
+    Cluster(Box<status::Cluster>),
     /// What came of one question of [`Request::Ping`]. More replies follow.
     Echo(status::Echo),
     /// To [`Request::Ping`], at last.

@@ -301,7 +301,7 @@ impl ControlThread {
             }
             Topic::Log => Reply::Log(self.journal.entries()),
             Topic::Neighbors => Reply::Neighbors(control.show_neighbors()),
-            Topic::Cluster => Reply::Cluster(self.show_cluster(now, &state.load.vips)),
+            Topic::Cluster => Reply::Cluster(Box::new(self.show_cluster(now, &state.load.vips))),
             Topic::Config | Topic::Revisions | Topic::Sessions | Topic::Candidate => {
                 Reply::Refused(UNANSWERED.into())
             }
@@ -330,7 +330,7 @@ impl ControlThread {
         ended.extend(self.engine.handle_timeout(now));
         for due in ended {
             let done = match due {
-                Due::Apply(apply) => self.apply(now, apply, state).map_err(|why| why.to_string()),
+                Due::Apply(apply) => self.apply(now, *apply, state).map_err(|why| why.to_string()),
                 // It is proposed again until it is in force.
                 Due::Propose(proposal) => self.propose(now, *proposal, state).map(drop),
             };

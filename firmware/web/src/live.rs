@@ -145,6 +145,7 @@ impl Site {
         let log = log.split_off(log.len().saturating_sub(limits::WEB_LOG_LINES));
         let Ok(Reply::Candidate(candidate)) = candidate else { return None };
         let Ok(Reply::Cluster(cluster)) = cluster else { return None };
+        let cluster = *cluster;
         let at = self.now();
         Some(Sample { at, ports, vips, services, servers, flows, version, log, candidate, cluster })
     }

@@ -277,7 +277,7 @@ mod tests {
             policy: model::Policy::Witness,
             refused: vec![],
         };
-        let page = text(&[Reply::Cluster(cluster)]);
+        let page = text(&[Reply::Cluster(Box::new(cluster))]);
         for line in [
             "portico_cluster_members 2",
             "portico_cluster_vips_owned 1",

@@ -138,7 +138,7 @@ pub fn answer(request: Request) -> Reply {
         ]),
         Request::Reboot => Reply::Done("rebooting".into()),
         Request::PowerOff => Reply::Refused("the image is being written".into()),
-        Request::Show(Topic::Cluster) => Reply::Cluster(cluster()),
+        Request::Show(Topic::Cluster) => Reply::Cluster(Box::new(cluster())),
         Request::Show(Topic::Neighbors) => Reply::Neighbors(neighbors()),
         Request::Show(Topic::Revisions) => Reply::Revisions(revisions()),
         Request::Show(Topic::Sessions) => Reply::Sessions(sessions()),

@@ -460,7 +460,7 @@ impl Engine {
         let entry = Entry::returned(now, comment, before.text);
         let revision = self.history.push(entry, changes, true);
         self.events.push(Event::ConfigReturned { revision, left, reason: why.into() });
-        Some(Due::Apply(apply))
+        Some(Due::Apply(Box::new(apply)))
     }
 
     /// What a document that was in force once says, or what of it can be used.

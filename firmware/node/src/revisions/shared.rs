@@ -52,7 +52,7 @@ pub struct Proposal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// To be carried out.
-    Apply(Apply),
+    Apply(Box<Apply>),
     /// To be agreed on.
     Propose(Box<Proposal>),
 }

@@ -44,7 +44,7 @@ fn weight(config: &Config) -> u16 {
 /// What is to be carried out by this box alone.
 fn alone(due: Due) -> Apply {
     match due {
-        Due::Apply(apply) => apply,
+        Due::Apply(apply) => *apply,
         Due::Propose(proposal) => panic!("{proposal:?}"),
     }
 }
