@@ -27,11 +27,16 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use base::NodeId;
+use base::time::Duration;
 
 use crate::NodeSet;
 
 pub use about::{About, Before};
 pub use record::{Record, Relation};
+
+/// What a node could not carry out it judges anew after so long: what stood in its way may be gone.
+/// Until then it is in no view that goes by that document.
+pub const UNFIT: Duration = Duration::from_secs(10);
 
 /// The first half of the SHA-256 digest of a document's text.
 #[derive(

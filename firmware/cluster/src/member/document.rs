@@ -12,7 +12,7 @@
 use super::{Cluster, Event};
 use crate::config::message::{DocumentMessage, REASON};
 use crate::config::pull::{Blob, Progress, Pull};
-use crate::config::{Decision, DocumentId, Draft, Notice, Origin, Record, Relation};
+use crate::config::{Decision, DocumentId, Draft, Notice, Origin, Record, Relation, UNFIT};
 use crate::identity::supersedes;
 use crate::wire::{Call, Standing};
 use crate::{Channel, Peer, Presence, Settings, Sight, ViewId};
@@ -20,14 +20,11 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use base::time::Duration;
 use base::{Instant, NodeId};
 use core::cmp::Reverse;
 
 /// Documents of others of which we remember how they stand to ours.
 const KNOWN: usize = 16;
-/// What we could not carry out is not tried again for so long: what stood in its way may be gone.
-const AGAIN: Duration = Duration::from_secs(10);
 
 /// A document that could come into force at any token.
 #[derive(Clone, Debug)]
@@ -166,7 +163,7 @@ impl Cluster {
             Err(why) => {
                 let end = (0..=REASON.min(why.len())).rev().find(|at| why.is_char_boundary(*at));
                 let why = why.get(..end.unwrap_or(0)).unwrap_or_default().to_string();
-                self.documents.set_unfit(id, why, self.clock + AGAIN);
+                self.documents.set_unfit(id, why, self.clock + UNFIT);
             }
         }
         self.turn();
@@ -249,7 +246,7 @@ impl Cluster {
     fn take_record(&mut self, id: DocumentId, from: NodeId, octets: Vec<u8>) {
         let Some(record) = Record::decode(&octets, id) else {
             let why = "its octets are not those of its name".into();
-            return self.documents.set_unfit(id, why, self.clock + AGAIN);
+            return self.documents.set_unfit(id, why, self.clock + UNFIT);
         };
         let relation = record.relation(self.settings.document, &self.documents.ancestors);
         self.documents.learn(id, relation);
@@ -371,7 +368,7 @@ impl Cluster {
             sight.presence != Presence::Silent && sight.said.standing == Standing::Member
         });
         let kept = members.any(|sight| sight.said.document == self.settings.document);
-        if kept && self.clock.since(since) > super::draft::PATIENCE + AGAIN / 4 {
+        if kept && self.clock.since(since) > super::draft::PATIENCE + UNFIT / 4 {
             (self.leaving, self.documents.leaving) = (false, None);
             self.events.push_back(Event::Document(Notice::Removed { id, leaves: false }));
         }
@@ -393,7 +390,7 @@ impl Cluster {
     pub(super) fn decide(&mut self, decision: Decision) {
         let Some(Proposal { id, .. }) = self.documents.proposal.take() else { return };
         if let Decision::Refused { why, .. } = &decision {
-            self.documents.set_unfit(id, why.clone(), self.clock + AGAIN);
+            self.documents.set_unfit(id, why.clone(), self.clock + UNFIT);
         }
         self.documents.reasons.clear();
         self.events.push_back(Event::Document(Notice::Decided { id, decision }));

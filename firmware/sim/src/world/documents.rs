@@ -7,7 +7,7 @@ use super::World;
 use crate::node::life::settings;
 use crate::plan::episode::Thread;
 use base::Instant;
-use cluster::config::Notice;
+use cluster::config::{Notice, UNFIT};
 
 impl World {
     /// An operator commits a document at a node, if it runs.
@@ -34,7 +34,12 @@ impl World {
         let settings = settings(plan, node, life.peer.incarnation);
         match notice {
             Notice::Judge { record, .. } => {
-                let unfit = record.text.ends_with(&format!("not for {node}"));
+                // What stands in a node's way is a fault, and ends like all others.
+                let unfit = self.foul && record.text.ends_with(&format!("not for {node}"));
+                if unfit {
+                    self.unfit_until =
+                        self.now + u64::try_from(UNFIT.as_nanos()).unwrap_or(u64::MAX);
+                }
                 life.judged = Some((*record).clone());
                 let verdict = if unfit { Err("no such port".into()) } else { Ok(settings) };
                 life.cluster.handle_judged(now, record.id(), verdict);

@@ -48,6 +48,8 @@ pub(crate) struct World {
     draw: Draw,
     /// Whether stalls and hostile datagrams still come.
     foul: bool,
+    /// Until when some node may refuse a document that it could not carry out.
+    unfit_until: u64,
     /// Room for arrivals, used again for every frame.
     arrivals: Vec<Arrival>,
 }
@@ -157,6 +159,7 @@ impl World {
             fated: 0,
             draw,
             foul: true,
+            unfit_until: 0,
             arrivals: Vec::new(),
             plan,
         };

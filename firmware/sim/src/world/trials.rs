@@ -40,7 +40,7 @@ impl World {
     /// By when every node must be in one view: two seconds after it could be.
     fn one_view_by(&self) -> u64 {
         let held = (0..self.plan.nodes).map(|node| self.checks.held_until(node));
-        held.max().unwrap_or(0).max(self.now) + 2 * SECOND
+        held.max().unwrap_or(0).max(self.unfit_until).max(self.now) + 2 * SECOND
     }
 
     /// **taken-over**: a node dies without a word; within the suspicion time and 70 ms (or three
