@@ -6,7 +6,7 @@ use crate::draw::{MILLISECOND, SECOND};
 use crate::network::Impairment;
 use crate::options::Options;
 use crate::plan::episode::Thread;
-use crate::plan::{After, Episode, Kind, Plan};
+use crate::plan::{After, Class, Classes, Episode, Kind, Plan};
 use crate::run::{Outcome, run_plan};
 use model::Policy;
 
@@ -62,6 +62,10 @@ plants! {
     Resets => "no-reset",
     /// Every node selects servers in its own way.
     OwnSelection => "no-reset",
+    /// What is told of a flow names another server.
+    TwistedCopies => "replica",
+    /// A data plane serves a VIP before it knows the flows that were copied.
+    LateCopies => "install-order",
     /// Owners announce nothing.
     NeverAnnounces => "announced",
     /// No call for a view reaches one node.
@@ -107,6 +111,11 @@ impl Plan {
                 flow.pace = MILLISECOND / 4;
             }
         }
+        let copies = matches!(plant, Plant::TwistedCopies | Plant::LateCopies);
+        if copies {
+            plan.classes = Classes::NONE.with(Class::Servers);
+            plan.flows = plan.flows.repeat(8);
+        }
         if plant == Plant::OwnLease {
             plan.vips.truncate(1);
             plan.flows.truncate(1);
@@ -126,6 +135,10 @@ impl Plan {
         };
         let episode = |kind| Episode { from: 3 * SECOND, until: 4 * SECOND, kind };
         plan.episodes = kinds.into_iter().map(episode).collect();
+        if copies {
+            let from = 2 * SECOND;
+            plan.episodes.push(Episode { from, until: from + MILLISECOND, kind: Kind::Servers });
+        }
         plan
     }
 }

@@ -127,6 +127,7 @@ impl Checks {
         // A start that has forgotten which one it is may give the names of views once more.
         self.views.retain(|view, _| view.proposer != peer);
         self.tokens.retain(|(view, _), _| view.proposer != peer);
+        self.documents.retain(|(view, _), _| view.proposer != peer);
         for from in 0..self.nodes {
             self.stamps[from * self.nodes + node] = (0, Instant::ZERO);
         }

@@ -47,6 +47,8 @@ pub(crate) struct Checks {
     pub changes: u64,
     /// Views that were installed, over all nodes.
     pub installs: u64,
+    /// Connections that faults broke because a flow had another server than all would choose.
+    pub broken: u64,
     /// Overlaps that a stopped clock excuses: no lease can prevent them.
     pub excused: u64,
     policy: Policy,
@@ -104,6 +106,7 @@ impl Checks {
             gaps: Vec::new(),
             changes: 0,
             installs: 0,
+            broken: 0,
             excused: 0,
             policy: plan.policy,
             deaf_after: nanos(floor) / 2,

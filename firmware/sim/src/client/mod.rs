@@ -27,6 +27,10 @@ pub(crate) struct Flow {
     number: u32,
     /// Its name within the client; a new connection gets a new one.
     name: u32,
+    /// After how many packets it closes a connection and opens another.
+    length: u32,
+    /// The last packet of the connection before has not been answered yet.
+    closing: bool,
     /// The server it reached.
     server: Option<u16>,
     /// When it was answered last.
@@ -76,7 +80,20 @@ impl Client {
 impl Flow {
     /// A connection that will be opened.
     pub const fn new(client: usize, vip: VipId, name: u32, pace: u64) -> Self {
-        Self { client, vip, pace, number: 0, name, server: None, answered: None, longest_wait: 0 }
+        // Some last as long as the world.
+        let length = if name.is_multiple_of(2) { u32::MAX } else { 40 };
+        Self {
+            client,
+            vip,
+            pace,
+            number: 0,
+            name,
+            length,
+            closing: false,
+            server: None,
+            answered: None,
+            longest_wait: 0,
+        }
     }
 
     /// Its next packet, or the question for the address, or both.
@@ -97,8 +114,13 @@ impl Flow {
                 name: self.name,
                 number: self.number,
                 opens: self.server.is_none(),
+                closes: self.number.is_multiple_of(self.length) && self.server.is_some(),
                 passed_by: None,
             };
+            if packet.closes {
+                self.begin_anew();
+                self.closing = true;
+            }
             Frame { source, destination, body: Body::Packet(packet) }
         });
         [ask, packet]
@@ -106,22 +128,35 @@ impl Flow {
 
     /// Takes an answer.
     pub fn handle(&mut self, now: u64, reply: &Reply, cache: &mut Cache) -> Option<Notice> {
+        let closed = core::mem::take(&mut self.closing) && reply.packet.closes;
+        if closed && reply.server.is_some() {
+            self.wait_is_over(now);
+        }
         if reply.packet.name != self.name {
             return None;
         }
         cache.confirm(now, self.vip);
         let Some(server) = reply.server else {
-            self.name = self.name.wrapping_add(1);
-            self.server = None;
+            self.begin_anew();
             return Some(Notice::Reset);
         };
-        let after = self.answered.map_or(0, |last| now.saturating_sub(last));
-        self.longest_wait = self.longest_wait.max(after);
-        self.answered = Some(now);
+        self.wait_is_over(now);
         match self.server.replace(server) {
             Some(had) if had != server => Some(Notice::WrongServer { had, got: server }),
             Some(_) | None => Some(Notice::Answered),
         }
+    }
+
+    /// The connection is over: the next packet opens another.
+    pub const fn begin_anew(&mut self) {
+        self.name = self.name.wrapping_add(1);
+        self.server = None;
+    }
+
+    fn wait_is_over(&mut self, now: u64) {
+        let after = self.answered.map_or(0, |last| now.saturating_sub(last));
+        self.longest_wait = self.longest_wait.max(after);
+        self.answered = Some(now);
     }
 
     /// Since when it has been waiting, if it was ever answered.

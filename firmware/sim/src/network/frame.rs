@@ -102,10 +102,27 @@ pub(crate) struct Packet {
     /// Which of its connections, one after the other.
     pub name: u32,
     pub number: u32,
-    /// The flow's first packet.
+    /// The connection's first packet.
     pub opens: bool,
+    /// Its last one.
+    pub closes: bool,
     /// Passed on by this node, which owned the address before.
     pub passed_by: Option<u8>,
+}
+
+/// A connection, as every node that sees its packets names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub vip: VipId,
+    pub client: u16,
+    pub connection: u32,
+}
+
+impl Packet {
+    /// Of which connection it is.
+    pub const fn flow_name(&self) -> Name {
+        Name { vip: self.vip, client: self.client, connection: self.name }
+    }
 }
 
 /// The answer to it: from which server, or that there is no such connection.

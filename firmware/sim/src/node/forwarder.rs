@@ -2,6 +2,8 @@
 //! VIP. Like the real forwarder it looks at the node's own clock for every burst and trusts nobody
 //! to stop it.
 
+use super::copies::Note;
+use super::flows::Known;
 use crate::network::frame::{Packet, Reply};
 use crate::node::life::index;
 use crate::plan::VipPlan;
@@ -24,6 +26,7 @@ pub(crate) struct Forwarder {
     table: Vec<Entry>,
     /// The network of each VIP.
     networks: Vec<NetworkId>,
+    pub flows: Known,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +47,18 @@ impl Forwarder {
             gates: vec![Instant::ZERO; networks],
             table: vec![Entry::NOTHING; vips.len()],
             networks: vips.iter().map(|vip| NetworkId::from(vip.network)).collect(),
+            flows: Known::default(),
         }
     }
 
     /// Gives a VIP another role.
     pub fn apply(&mut self, vip: VipId, role: Role, generation: OwnershipGeneration) {
+        let held = self.holds(vip);
         if let Some(entry) = self.table.get_mut(vip.index()) {
             *entry = Entry { role, generation };
+        }
+        if !held && self.holds(vip) {
+            self.flows.begin(vip);
         }
     }
 
@@ -82,34 +90,34 @@ impl Forwarder {
     }
 
     /// Decides about a packet of a client.
-    pub fn forward(&self, now: Instant, own: usize, packet: Packet) -> Verdict {
+    pub fn forward(&mut self, now: Instant, own: usize, packet: Packet) -> Verdict {
         let open = now < self.lease(packet.vip);
         let passed = packet.passed_by.is_some();
         match self.role(packet.vip).0 {
             Role::Releasing { to } | Role::Other { owner: Some(to) } if !passed => {
                 Verdict::PassTo(index(to))
             }
-            Role::Owner { .. } if open => Verdict::Answer(answer(own, packet)),
-            Role::Expecting { .. } if open && passed => Verdict::Answer(answer(own, packet)),
+            Role::Owner { .. } if open => Verdict::Answer(self.answer(own, packet)),
+            Role::Expecting { .. } if open && passed => Verdict::Answer(self.answer(own, packet)),
             Role::Other { .. }
             | Role::Owner { .. }
             | Role::Releasing { .. }
             | Role::Expecting { .. } => Verdict::Drop,
         }
     }
-}
 
-/// The answer of a flow's server, by the way of a node.
-fn answer(own: usize, packet: Packet) -> Reply {
-    let node = u8::try_from(own).unwrap_or(u8::MAX);
-    Reply { packet, node, server: Some(select(packet)) }
-}
-
-/// The server of a flow: the same at every node.
-pub(crate) fn select(packet: Packet) -> u16 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for part in [u64::from(packet.vip.0), u64::from(packet.client), u64::from(packet.name)] {
-        hash = (hash ^ part).wrapping_mul(0x0000_0100_0000_01b3);
+    /// The answer of a flow's server, by the way of this node.
+    fn answer(&mut self, own: usize, packet: Packet) -> Reply {
+        let node = u8::try_from(own).unwrap_or(u8::MAX);
+        Reply { packet, node, server: Some(self.flows.server(packet)) }
     }
-    u16::try_from(hash >> 48).unwrap_or_default() % 16
+
+    /// What is to be told of flows.
+    pub fn tell(&mut self) -> Vec<Note> {
+        let table = &self.table;
+        let owns = |vip: VipId| {
+            table.get(vip.index()).is_some_and(|it| matches!(it.role, Role::Owner { .. }))
+        };
+        self.flows.tell(owns)
+    }
 }

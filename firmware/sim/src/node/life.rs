@@ -1,10 +1,11 @@
 //! The program of a node, from its start to its end: the two machines of the cluster, the seal
 //! between them and the network, the data plane, and the mailboxes between their threads.
 
+use super::copies::{Copying, Note};
 use super::forwarder::Forwarder;
 use super::sealing::{Sealing, is_greeting};
-use crate::network::frame::{Content, Datagram};
-use crate::plan::{Plan, VipPlan};
+use crate::network::frame::{Content, Datagram, Name};
+use crate::plan::{Class, Plan, VipPlan};
 use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, VipId};
 use cluster::config::{About, DocumentId, Record};
@@ -12,11 +13,27 @@ use cluster::{
     Cluster, Incarnation, NetworkSettings, NodeSet, NodeSettings, Orders, Ownership, Peer, Pulse,
     Report, Request, Settings, Transmit, VipSettings,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
 /// What every node starts with.
 const FIRST: &str = "first";
+
+/// What the forwarding thread is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Table {
+    /// A VIP's role, with the copies of its flows where it is or becomes ours.
+    Owner(Ownership, Vec<(Name, u16)>),
+    /// Other copies; `arrives`: the VIP may come once they are known.
+    Copies { vip: VipId, flows: Vec<(Name, u16)>, arrives: bool },
+}
+
+/// What it obeys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Settled {
+    Owner(u64),
+    Copies(VipId),
+}
 
 /// A running program.
 pub(crate) struct Life {
@@ -30,9 +47,20 @@ pub(crate) struct Life {
     /// From control to pulse, and back: the newest counts.
     pub orders: Option<Orders>,
     pub report: Option<Report>,
+    /// The report that control saw last, where servers change.
+    pub newest: Option<Report>,
     /// From control to the forwarding thread, and what was obeyed, back.
-    pub tables: VecDeque<Ownership>,
-    pub settled: VecDeque<u64>,
+    pub tables: VecDeque<Table>,
+    pub settled: VecDeque<Settled>,
+    /// Copies of flows, where servers change.
+    pub copying: Option<Copying>,
+    /// Control's question, and what the forwarding thread tells.
+    pub asked: Option<u32>,
+    pub notes: VecDeque<Note>,
+    /// When it tells again, on the node's clock.
+    pub tell_at: Option<Instant>,
+    /// The flows with which control has made VIPs ours: the data plane has to know them.
+    pub owed: BTreeMap<Name, u16>,
     /// Answers to probes of addresses, from the forwarding thread to control.
     pub probe_answers: VecDeque<(VipId, Mac)>,
     /// Answers of witnesses, from the forwarding thread to pulse.
@@ -70,6 +98,8 @@ impl Life {
         let record = Record::first(FIRST.into(), About::default());
         let mut cluster = Cluster::new(now, &settings, seed ^ 0x5555_5555);
         cluster.handle_record(&record);
+        let copies = plan.classes.has(Class::Servers);
+        let copying = copies.then(|| Copying::new(now, node, settings.incarnation, plan));
         let sealing = plan.sealed.then(|| Sealing::new(&settings, seed));
         Self {
             boot,
@@ -80,8 +110,14 @@ impl Life {
             forwarder: Forwarder::new(plan.networks, &plan.vips),
             orders: None,
             report: None,
+            newest: None,
             tables: VecDeque::new(),
             settled: VecDeque::new(),
+            copying,
+            asked: None,
+            notes: VecDeque::new(),
+            tell_at: None,
+            owed: BTreeMap::new(),
             probe_answers: VecDeque::new(),
             witness_answers: VecDeque::new(),
             requests: VecDeque::new(),
@@ -98,6 +134,12 @@ impl Life {
             edits: VecDeque::new(),
             settings: None,
         }
+    }
+
+    /// When the control thread has something to do next.
+    pub fn control_deadline(&self) -> Option<Instant> {
+        let copying = self.copying.as_ref().and_then(|copying| copying.flows.next_deadline());
+        [self.cluster.next_deadline(), copying].into_iter().flatten().min()
     }
 
     /// What goes over the wire for a message.

@@ -1,5 +1,7 @@
 //! A node: a machine, and the program that runs on it.
 
+pub(crate) mod copies;
+pub(crate) mod flows;
 pub(crate) mod forwarder;
 pub(crate) mod life;
 pub(crate) mod machine;

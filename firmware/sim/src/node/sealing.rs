@@ -12,7 +12,8 @@ use cluster::{Channel, Incarnation, Peer, Settings, Transmit};
 const GREETING_INTERVAL: Duration = Duration::from_millis(100);
 /// Where the sender stands in a datagram.
 const SENDER: std::ops::Range<usize> = 12..14;
-const CONTROL_CHANNELS: [Channel; 3] = [Channel::Token, Channel::Control, Channel::Document];
+const CONTROL_CHANNELS: [Channel; 4] =
+    [Channel::Token, Channel::Control, Channel::Document, Channel::Flow];
 
 /// Everything that seals and opens for one start of a node.
 pub(crate) struct Sealing {

@@ -64,6 +64,8 @@ classes! {
     KeyRotation = "key-rotation",
     /// Operators commit documents, some of which one node cannot carry out.
     Edits = "edits",
+    /// Servers come and go, so that flows have others than would be chosen for them now.
+    Servers = "servers",
 }
 
 /// A set of classes.

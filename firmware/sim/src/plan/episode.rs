@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Leave { node: usize },
     /// An operator commits a document at a node; `unfit` is a node that cannot carry it out.
     Edit { node: usize, unfit: Option<usize> },
+    /// There are other servers from now on.
+    Servers,
 }
 
 /// How a node stands still.
@@ -86,7 +88,8 @@ const fn shortest(kind: &Kind) -> u64 {
         | Kind::Hang { .. }
         | Kind::Carrier { .. }
         | Kind::Move { .. }
-        | Kind::Edit { .. } => 0,
+        | Kind::Edit { .. }
+        | Kind::Servers => 0,
     }
 }
 
@@ -120,6 +123,7 @@ fn kind(plan: &Plan, class: Class, draw: &mut Draw) -> Option<(Kind, u64)> {
             let unfit = draw.chance(200).then(|| draw.below(plan.nodes));
             (Kind::Edit { node, unfit }, MILLISECOND)
         }
+        Class::Servers => (Kind::Servers, MILLISECOND),
         Class::Reorder
         | Class::Duplicate
         | Class::Corrupt

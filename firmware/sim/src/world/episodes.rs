@@ -24,6 +24,7 @@ impl World {
             Kind::Move { vip, to } => self.ask_to_move(vip, to),
             Kind::Leave { node } => self.ask_to_leave(node),
             Kind::Edit { node, unfit } => self.edit(node, unfit),
+            Kind::Servers => self.change_servers(),
         }
     }
 
@@ -41,7 +42,7 @@ impl World {
             Kind::Pause { node, how } => self.resume(node, how),
             Kind::Hang { node, thread } => self.let_go(node, thread),
             Kind::Carrier { node, network } => self.set_carrier(node, network, true),
-            Kind::Move { .. } | Kind::Edit { .. } => {}
+            Kind::Move { .. } | Kind::Edit { .. } | Kind::Servers => {}
             Kind::Leave { node } => self.switch_on(node),
         }
     }

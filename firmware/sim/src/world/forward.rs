@@ -4,7 +4,7 @@
 use super::{Event, World};
 use crate::draw::{MICROSECOND, MILLISECOND, SECOND};
 use crate::network::Segment;
-use crate::network::frame::{Body, Content, Datagram, Frame, Host, Station};
+use crate::network::frame::{Body, Content, Datagram, Frame, Host, Packet, Station};
 use crate::node::forwarder::Verdict;
 use crate::plan::episode::Thread;
 use crate::plant::Plant;
@@ -59,6 +59,7 @@ impl World {
     /// The forwarding thread runs: new tables first, then the frames that wait.
     pub(super) fn step_forward(&mut self, node: usize) {
         self.apply_tables(node);
+        self.tell(node);
         while let Some((network, frame)) = self.nodes[node].machine.ring.pop_front() {
             self.decide(network, node, &frame);
         }
@@ -81,6 +82,7 @@ impl World {
             }
             Body::Packet(packet) => {
                 let verdict = life.forwarder.forward(clock, node, *packet);
+                self.tell_soon(node);
                 self.carry_out(network, node, frame, verdict);
             }
             Body::Answer { vip, at } => {
@@ -104,6 +106,7 @@ impl World {
             Verdict::Drop => {}
             Verdict::Answer(mut reply) => {
                 self.checks.serves(self.now, node, packet.vip, &self.nodes);
+                self.check_installed(node, packet, reply.server);
                 match self.options.plant {
                     Some(Plant::Resets) if packet.number.is_multiple_of(64) => reply.server = None,
                     Some(Plant::BlackHole) if packet.number > 64 => return,
@@ -124,6 +127,21 @@ impl World {
                 let destination = Segment::station(next);
                 self.send(network, node, Frame { source, destination, body: Body::Packet(packet) });
             }
+        }
+    }
+
+    /// **install-order**: no packet for a VIP is accepted before its flows are known, all those
+    /// that control had when it made the VIP this node's.
+    fn check_installed(&mut self, node: usize, packet: &Packet, server: Option<u16>) {
+        let owed =
+            self.nodes[node].life.as_ref().and_then(|life| life.owed.get(&packet.flow_name()));
+        if let Some(owed) = owed.copied().filter(|owed| Some(*owed) != server) {
+            self.checks.fail(self.now, "install-order", || {
+                format!(
+                    "n{} had a copy of {packet:?} with server {owed}, and took {server:?}",
+                    node + 1
+                )
+            });
         }
     }
 

@@ -25,6 +25,7 @@ impl World {
         {
             sealing.rotate(self.rotated[node]);
         }
+        self.find_servers(node);
         let peer = Peer { id: id(node), incarnation: Incarnation(incarnation) };
         self.checks.boots(node, peer);
         self.say(|| format!("n{} starts as incarnation {incarnation}", node + 1));

@@ -1,6 +1,7 @@
 //! The world: nodes, clients and networks under one queue of events, with checkers that look at
 //! all of it from outside after every step.
 
+mod copies;
 mod documents;
 mod episodes;
 mod forward;
@@ -48,6 +49,10 @@ pub(crate) struct World {
     draw: Draw,
     /// Whether stalls and hostile datagrams still come.
     foul: bool,
+    /// Everything has settled after that: now no connection may break for any reason.
+    settled: bool,
+    /// The generation of servers.
+    servers: u32,
     /// Until when some node may refuse a document that it could not carry out.
     unfit_until: u64,
     /// Room for arrivals, used again for every frame.
@@ -101,6 +106,10 @@ pub(crate) enum Event {
     },
     End {
         episode: usize,
+    },
+    /// A node finds out which servers there are.
+    Servers {
+        node: usize,
     },
     /// Somebody sends something that was recorded or invented.
     Inject,
@@ -159,6 +168,8 @@ impl World {
             fated: 0,
             draw,
             foul: true,
+            settled: false,
+            servers: 0,
             unfit_until: 0,
             arrivals: Vec::new(),
             plan,
@@ -211,6 +222,7 @@ impl World {
             Event::Depart { node, boot } => self.depart(node, boot),
             Event::Begin { episode } => self.begin(episode),
             Event::End { episode } => self.end(episode),
+            Event::Servers { node } => self.find_servers(node),
             Event::Inject => self.inject(),
             Event::Rotate { step } => self.rotate(step),
         }

@@ -3,6 +3,7 @@
 
 use super::World;
 use crate::draw::SECOND;
+use crate::node::life::{Settled, Table};
 use crate::plan::episode::Thread;
 use crate::plant::Plant;
 use base::time::Duration;
@@ -15,7 +16,18 @@ impl World {
         let mut newest = None;
         loop {
             let Some(life) = &mut self.nodes[node].life else { return };
-            let Some(ownership) = life.tables.pop_front() else { break };
+            let Some(table) = life.tables.pop_front() else { break };
+            let (ownership, copies) = match table {
+                Table::Owner(ownership, copies) => (ownership, copies),
+                Table::Copies { vip, flows, arrives } => {
+                    life.forwarder.flows.set_copies(vip, &flows);
+                    if arrives {
+                        life.settled.push_back(Settled::Copies(vip));
+                        self.wake_soon(node, Thread::Control);
+                    }
+                    continue;
+                }
+            };
             let dies = self.plan.heal + 5 * SECOND;
             if (node == 1 && self.is_planted(Plant::LostTables))
                 || (self.now > dies && self.is_planted(Plant::LateLostTables))
@@ -23,6 +35,9 @@ impl World {
                 continue;
             }
             newest = Some(ownership.number);
+            if let Some(life) = &mut self.nodes[node].life {
+                life.forwarder.flows.set_copies(ownership.vip, &copies);
+            }
             self.apply(node, ownership);
             if self.is_planted(Plant::StaleTables) {
                 self.apply(node, Ownership { generation: OwnershipGeneration::NONE, ..ownership });
@@ -33,7 +48,7 @@ impl World {
         }
         let Some(life) = &mut self.nodes[node].life else { return };
         if let Some(number) = newest {
-            life.settled.push_back(number);
+            life.settled.push_back(Settled::Owner(number));
             self.wake_soon(node, Thread::Control);
         }
     }

@@ -138,7 +138,7 @@ impl World {
     }
 
     /// Plans a wake-up for a deadline on the node's clock; timers are never early.
-    fn sleep(&mut self, node: usize, thread: Thread, deadline: Option<Instant>) {
+    pub(super) fn sleep(&mut self, node: usize, thread: Thread, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
         let machine = &self.nodes[node].machine;
         if machine.clock.is_stopped() {
@@ -156,6 +156,7 @@ impl World {
         let now = state.machine.clock.read(world);
         let Some(life) = &mut state.life else { return };
         if let Some(report) = life.report.take() {
+            life.newest = life.copying.is_some().then(|| report.clone());
             life.cluster.handle_report(now, report);
         }
         while let Some((_, network, datagram)) = state.machine.control_socket.pop_front() {
@@ -165,12 +166,18 @@ impl World {
             let opened = open(life, &datagram, network, Thread::Control);
             if let Some((from, channel, body)) = self.checks.opened(world, node, &datagram, opened)
             {
-                life.cluster.handle_message(now, from, network, channel, &body);
+                match &mut life.copying {
+                    Some(copying) if channel == Channel::Flow => {
+                        copying.flows.handle_message(now, from, &body);
+                    }
+                    Some(_) | None => {
+                        life.cluster.handle_message(now, from, network, channel, &body);
+                    }
+                }
             }
         }
-        while let Some(number) = life.settled.pop_front() {
-            life.cluster.handle_settled(now, number);
-        }
+        self.step_copies(node, now);
+        let Some(life) = &mut self.nodes[node].life else { return };
         while let Some((vip, mac)) = life.probe_answers.pop_front() {
             life.cluster.handle_probe(now, vip, Some(mac));
         }
@@ -201,8 +208,9 @@ impl World {
             self.say(|| format!("n{} is asked {request:?}: {reply:?}", node + 1));
         }
         self.carry_out_decisions(node, now);
+        self.carry_out_copies(node);
         self.send_control(node);
-        let deadline = self.nodes[node].life.as_ref().and_then(|life| life.cluster.next_deadline());
+        let deadline = self.nodes[node].life.as_ref().and_then(Life::control_deadline);
         self.sleep(node, Thread::Control, deadline);
     }
 
@@ -217,15 +225,12 @@ impl World {
                     life.orders = Some(orders);
                     self.wake_soon(node, Thread::Pulse);
                 }
-                // The data plane of this world copies no flows.
-                Decision::Standbys(_) => {}
-                Decision::Ownership(ownership) => {
-                    if matches!(ownership.role, cluster::Role::Expecting { .. }) {
-                        life.cluster.handle_synced(now, ownership.vip);
+                Decision::Standbys(standbys) => {
+                    if let Some(copying) = &mut life.copying {
+                        copying.stand_by(now, standbys);
                     }
-                    life.tables.push_back(ownership);
-                    self.wake_soon(node, Thread::Forward);
                 }
+                Decision::Ownership(ownership) => self.hand_on(node, now, ownership),
                 Decision::Probe(vip) => {
                     life.cluster.handle_probe(now, vip, None);
                     self.probe(node, vip);
@@ -325,7 +330,13 @@ impl World {
     }
 
     /// Puts a datagram on a network.
-    fn send_datagram(&mut self, from: usize, to: usize, network: NetworkId, content: Content) {
+    pub(super) fn send_datagram(
+        &mut self,
+        from: usize,
+        to: usize,
+        network: NetworkId,
+        content: Content,
+    ) {
         let sent = self.now;
         let datagram = Rc::new(Datagram { from, sent, content });
         self.checks.sealed(&datagram);

@@ -3,6 +3,7 @@
 use super::{Event, World};
 use crate::client::{Client, Notice};
 use crate::network::frame::{Body, Frame, Host, Reply};
+use crate::plan::Class;
 
 impl World {
     /// A flow sends its next packet.
@@ -33,10 +34,16 @@ impl World {
     fn answered(&mut self, reply: &Reply) {
         let Some(flow) = self.flows.get_mut(reply.packet.flow as usize) else { return };
         let client = &mut self.clients[flow.client];
+        // What faults may break, they break where a flow has not the server that all would choose.
+        let excused = !self.settled && self.plan.classes.has(Class::Servers);
         let Some(notice) = flow.handle(self.now, reply, &mut client.cache) else { return };
         let vip = flow.vip;
         match notice {
             Notice::Answered => {}
+            Notice::WrongServer { .. } if excused => {
+                flow.begin_anew();
+                self.checks.broken += 1;
+            }
             Notice::WrongServer { had, got } => {
                 self.checks.fail(self.now, "no-reset", || {
                     format!(

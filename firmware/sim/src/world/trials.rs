@@ -20,6 +20,8 @@ impl World {
         self.check_owned();
         self.check_settled(3 * SECOND, "in a healed cluster");
         self.check_reached();
+        self.check_replicas();
+        self.settled = true;
         if self.checks.violation.is_some() {
             return;
         }

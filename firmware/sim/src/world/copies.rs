@@ -1,0 +1,187 @@
+//! Servers come and go, and flows keep theirs: what the three threads of a node do about copies.
+
+use super::{Event, World};
+use crate::draw::MILLISECOND;
+use crate::network::frame::Content;
+use crate::node::copies::Note;
+use crate::node::life::{Settled, Table, index};
+use crate::plan::episode::Thread;
+use crate::plant::Plant;
+use base::time::Duration;
+use base::{Instant, VipId};
+use cluster::flows;
+use cluster::{Channel, Ownership, Transmit};
+
+/// Between two times that a forwarding thread tells of flows.
+const TELLING: Duration = Duration::from_millis(10);
+
+impl World {
+    /// There are other servers: each node's checks find that out at a time of their own.
+    pub(super) fn change_servers(&mut self) {
+        self.servers += 1;
+        for node in 0..self.plan.nodes {
+            let at = self.now + self.draw.between(1, 100 * MILLISECOND);
+            self.queue.push(at, Event::Servers { node });
+        }
+    }
+
+    /// A node has found out which servers there are.
+    pub(super) fn find_servers(&mut self, node: usize) {
+        let Some(life) = &mut self.nodes[node].life else { return };
+        life.forwarder.flows.set_servers(self.servers);
+        self.tell_soon(node);
+    }
+
+    /// The forwarding thread of a node has something to tell.
+    pub(super) fn tell_soon(&mut self, node: usize) {
+        let clock = self.nodes[node].machine.clock.read(self.now);
+        let Some(life) = &mut self.nodes[node].life else { return };
+        if life.copying.is_none() || !life.forwarder.flows.fresh || life.tell_at.is_some() {
+            return;
+        }
+        let at = clock + TELLING;
+        life.tell_at = Some(at);
+        self.sleep(node, Thread::Forward, Some(at));
+    }
+
+    /// The forwarding thread tells what is due.
+    pub(super) fn tell(&mut self, node: usize) {
+        let clock = self.nodes[node].machine.clock.read(self.now);
+        let twisted = self.is_planted(Plant::TwistedCopies);
+        let Some(life) = &mut self.nodes[node].life else { return };
+        if let Some(asked) = life.asked.take() {
+            life.forwarder.flows.ask(asked);
+        }
+        if life.tell_at.is_some_and(|at| clock >= at) {
+            life.tell_at = None;
+            let mut notes = life.forwarder.tell();
+            for note in &mut notes {
+                if twisted && let Note::Flow { server: Some(server), .. } = note {
+                    *server += 1;
+                }
+            }
+            life.notes.extend(&notes);
+            for note in notes {
+                self.say(|| format!("n{} tells {note:?}", node + 1));
+            }
+            self.wake_soon(node, Thread::Control);
+        }
+        self.tell_soon(node);
+    }
+
+    /// The control thread takes what the forwarding thread told and obeyed, and does what is due.
+    pub(super) fn step_copies(&mut self, node: usize, now: Instant) {
+        let Some(life) = &mut self.nodes[node].life else { return };
+        while let Some(settled) = life.settled.pop_front() {
+            match settled {
+                Settled::Owner(number) => life.cluster.handle_settled(now, number),
+                Settled::Copies(vip) => life.cluster.handle_synced(now, vip),
+            }
+        }
+        let Some(copying) = &mut life.copying else { return };
+        while let Some(note) = life.notes.pop_front() {
+            copying.note(now, note);
+        }
+        copying.flows.handle_timeout(now);
+    }
+
+    /// Hands on what a VIP's new owner is, with the copies that belong to it.
+    pub(super) fn hand_on(&mut self, node: usize, now: Instant, ownership: Ownership) {
+        let Some(life) = &mut self.nodes[node].life else { return };
+        let vip = ownership.vip;
+        let expects = matches!(ownership.role, cluster::Role::Expecting { .. });
+        let mut flows = Vec::new();
+        match &mut life.copying {
+            Some(copying) => {
+                if !copying.own(now, &ownership) {
+                    return;
+                }
+                let ours = matches!(ownership.role, cluster::Role::Owner { .. });
+                if ours || expects {
+                    flows = copying.of(vip);
+                }
+                if ours {
+                    life.owed.extend(flows.iter().copied());
+                }
+            }
+            // The data plane of this world copies no flows.
+            None if expects => life.cluster.handle_synced(now, vip),
+            None => {}
+        }
+        if self.options.plant == Some(Plant::LateCopies) {
+            flows.clear();
+        }
+        life.tables.push_back(Table::Owner(ownership, flows));
+        self.wake_soon(node, Thread::Forward);
+    }
+
+    /// Carries out what the machine of copies decided, and sends what it has to say.
+    pub(super) fn carry_out_copies(&mut self, node: usize) {
+        let late = self.options.plant == Some(Plant::LateCopies);
+        let mut wakes = false;
+        let mut datagrams = Vec::new();
+        let Some(life) = &mut self.nodes[node].life else { return };
+        let Some(copying) = &mut life.copying else { return };
+        while let Some(event) = copying.flows.poll_event() {
+            wakes = true;
+            match event {
+                flows::Event::Tell(asked) => life.asked = Some(asked),
+                flows::Event::Synced(vip) | flows::Event::Changed(vip) => {
+                    let flows = if late { Vec::new() } else { copying.of(vip) };
+                    let arrives = matches!(event, flows::Event::Synced(_));
+                    life.tables.push_back(Table::Copies { vip, flows, arrives });
+                }
+            }
+        }
+        while let Some((to, body)) = copying.flows.poll_transmit() {
+            let sights = life.newest.iter().flat_map(|report| &report.peers);
+            let sight = sights.into_iter().find(|sight| sight.peer.id == to);
+            let newest = sight.and_then(|it| it.paths.iter().max_by_key(|path| path.heard_at));
+            let Some(network) = newest.map(|path| path.network) else { continue };
+            datagrams.push(Transmit { channel: Channel::Flow, network, to, body });
+        }
+        let wrapped: Vec<(_, _, Content)> = datagrams
+            .into_iter()
+            .map(|transmit| (index(transmit.to), transmit.network, life.wrap(transmit)))
+            .collect();
+        for (to, network, content) in wrapped {
+            self.send_datagram(node, to, network, content);
+        }
+        if wakes {
+            self.wake_soon(node, Thread::Forward);
+        }
+    }
+
+    /// **replica**: who copies a VIP's flows has those of its owner, and no others.
+    pub fn check_replicas(&mut self) {
+        for vip in (0..self.plan.vips.len()).map(VipId::from) {
+            let [owner] = self.servers_of(vip)[..] else { continue };
+            let Some(serving) = &self.nodes[owner].life else { continue };
+            for node in 0..self.plan.nodes {
+                let Some(life) = self.nodes[node].life.as_ref().filter(|_| node != owner) else {
+                    continue;
+                };
+                let Some(copying) = &life.copying else { continue };
+                if copying.followed(vip).map(index) != Some(owner) {
+                    continue;
+                }
+                let copies = copying.of(vip);
+                let wrong = copies.iter().find(|(name, server)| {
+                    serving.forwarder.flows.known(*name).is_some_and(|known| known != *server)
+                });
+                let lacking =
+                    serving.forwarder.flows.differing(vip).find(|it| !copies.contains(it));
+                if let Some((name, server)) = wrong.copied().or(lacking) {
+                    let what = if wrong.is_some() { "has another" } else { "does not have it" };
+                    return self.checks.fail(self.now, "replica", || {
+                        format!(
+                            "{name:?} is with server {server} at n{} or its copy at n{}: it {what}",
+                            owner + 1,
+                            node + 1
+                        )
+                    });
+                }
+            }
+        }
+    }
+}
