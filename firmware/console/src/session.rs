@@ -46,6 +46,8 @@ pub enum Access {
     Open,
     /// Yes, with a name and a password.
     Login,
+    /// Nobody is let in: who may be is not known.
+    Closed,
 }
 
 /// What a session needs from whoever carries it.
@@ -160,6 +162,12 @@ impl Session {
                 session.user = Some(("console".into(), Role::Configure));
             }
             Access::Login => session.state = State::Login(Login::default()),
+            Access::Closed => {
+                session.line("login: refused. The document has users, none of whom could be read;");
+                session.line("the log says why. Start the box with a document that is right, or");
+                session.line("with none: then whoever holds this line may do everything.");
+                session.state = State::Over;
+            }
         }
         session.enter(Mode::Operation);
         session.prompt();

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use model::config::document::{Document, complete, diff};
 use model::config::schema::{CLUSTER_DOCUMENT, Kind, Section};
-use model::config::{NodeDocument, Problem};
+use model::config::{NodeDocument, Problem, Users};
 use model::{Config, limits};
 
 use crate::Seeds;
@@ -85,9 +85,14 @@ fn read(text: &str) {
         Ok(config) => legal(config),
         Err(problems) => placed(text, problems),
     }
+    let users = Users::salvage(text);
+    if let Ok(config) = &config {
+        assert!(config.users.is_open() || !users.is_open(), "refused it is more open");
+    }
     if let Some(rest) = Config::salvage(text, "n1").filter(|_| config.is_err()) {
         assert!(rest.vips.is_empty() && rest.services.is_empty() && rest.pools.is_empty());
         assert!(rest.node("n1").is_some() && rest.nodes.len() == 1);
+        assert_eq!(rest.users, users);
         legal(&rest);
     }
     match NodeDocument::parse(text) {
@@ -125,7 +130,7 @@ fn legal(config: &Config) {
     assert!(config.services.is_sorted_by(|a, b| a.name < b.name));
     assert!(config.pools.is_sorted_by(|a, b| a.name < b.name));
     assert!(config.nodes.is_sorted_by(|a, b| a.name < b.name));
-    assert!(config.users.is_sorted_by(|a, b| a.name < b.name));
+    assert!(config.users.list.is_sorted_by(|a, b| a.name < b.name));
     for vip in &config.vips {
         let network = &config.networks[vip.network.index()];
         assert!(network.prefixes.iter().any(|prefix| prefix.contains(vip.address)));

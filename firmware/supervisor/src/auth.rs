@@ -16,7 +16,7 @@ use argon2::password_hash::phc::Output;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use base::Instant;
 use init::thread::Priority;
-use model::config::User;
+use model::config::{User, Users};
 use model::limits;
 use model::operator::Role;
 use tokio::sync::{oneshot, watch};
@@ -43,7 +43,7 @@ pub enum Source {
 #[derive(Clone)]
 pub struct Auth {
     jobs: SyncSender<Job>,
-    users: Arc<watch::Sender<Vec<User>>>,
+    users: Arc<watch::Sender<Users>>,
 }
 
 struct Job {
@@ -57,7 +57,7 @@ impl Auth {
     /// Starts the judge's thread. Until [`Self::set_users`] nobody may sign in.
     pub fn start(threads: &Threads, journal: &Journal) -> Self {
         let (jobs, waiting) = sync_channel(limits::SIGN_IN_QUEUE);
-        let users = Arc::new(watch::Sender::new(Vec::new()));
+        let users = Arc::new(watch::Sender::new(Users::default()));
         let (known, gate) = (users.clone(), Mutex::new(Gate::default()));
         let complaints = journal.clone();
         threads.restartable("sign-in", Manner::default(), journal, move || {
@@ -70,16 +70,16 @@ impl Auth {
     }
 
     /// Says who may sign in from now on.
-    pub fn set_users(&self, users: &[User]) {
+    pub fn set_users(&self, users: &Users) {
         self.users.send_if_modified(|known| {
-            let changed = known.as_slice() != users;
+            let changed = known != users;
             users.clone_into(known);
             changed
         });
     }
 
     /// Who may sign in, and news of it.
-    pub fn users(&self) -> watch::Receiver<Vec<User>> {
+    pub fn users(&self) -> watch::Receiver<Users> {
         self.users.subscribe()
     }
 
@@ -114,7 +114,7 @@ impl Auth {
 }
 
 /// Judges for ever.
-fn judge(jobs: &Receiver<Job>, users: &watch::Sender<Vec<User>>, gate: &Mutex<Gate>) {
+fn judge(jobs: &Receiver<Job>, users: &watch::Sender<Users>, gate: &Mutex<Gate>) {
     let mut memory = Vec::new();
     while let Ok(Job { user, password, source, answer }) = jobs.recv() {
         if answer.is_closed() {
@@ -125,7 +125,7 @@ fn judge(jobs: &Receiver<Job>, users: &watch::Sender<Vec<User>>, gate: &Mutex<Ga
         let verdict = match gate.wait(clock::now(), &user, source) {
             Some(rest) => Verdict::Locked(rest),
             None => {
-                let known = users.borrow().iter().find(|known| known.name == user).cloned();
+                let known = users.borrow().list.iter().find(|known| known.name == user).cloned();
                 let role = right(known.as_ref(), &password, &mut memory);
                 gate.judged(clock::now(), &user, source, role.is_some());
                 role.map_or(Verdict::Wrong, Verdict::Right)

@@ -1,8 +1,9 @@
 //! The documents: what this box is told to be, and what it does when it was told nonsense.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use model::config::{Cluster, Config, Node, NodeDocument, Policy, Problem, Profile};
+use model::config::{Cluster, Config, Node, NodeDocument, Policy, Problem, Profile, Users};
 use model::event::Event;
 
 use crate::journal::Journal;
@@ -24,9 +25,36 @@ pub struct Settings {
     pub secret: Option<String>,
 }
 
-/// Reads the documents of a folder. Whatever is wrong with them is in the journal afterwards;
-/// `None`: not even this node's own addresses are known.
-pub fn load(folder: &Path, journal: &Journal) -> Option<Settings> {
+/// Reads the documents of a folder. Whatever is wrong with them is in the journal afterwards.
+///
+/// # Errors
+/// Not even this node's own addresses are known: who may log in all the same.
+pub fn load(folder: &Path, journal: &Journal) -> Result<Settings, Users> {
+    let loaded = documents(folder, journal).ok_or_else(|| users(folder));
+    let users = match &loaded {
+        Ok(settings) => &settings.config.users,
+        Err(users) => users,
+    };
+    if users.lost {
+        journal.boot(
+            "config",
+            "nobody can log in: no user of the refused document could be read; start with a \
+             document that is right, or with none",
+        );
+    }
+    loaded
+}
+
+/// Who may log in if the cluster document is of no other use. A document that is there and
+/// cannot be read may have had users.
+fn users(folder: &Path) -> Users {
+    match std::fs::read(folder.join(CLUSTER)) {
+        Ok(octets) => Users::salvage(&String::from_utf8_lossy(&octets)),
+        Err(error) => Users { list: Vec::new(), lost: error.kind() != ErrorKind::NotFound },
+    }
+}
+
+fn documents(folder: &Path, journal: &Journal) -> Option<Settings> {
     let document = read(folder, NODE).and_then(|text| parsed(NODE, NodeDocument::parse(&text)));
     let NodeDocument { name, secret } = match document {
         Ok(document) => document,
@@ -103,7 +131,7 @@ fn refuse(journal: &Journal, refusal: &Refusal, rest: Option<Settings>) -> Optio
 }
 
 /// The configuration of a box that has not been told anything: a name, a console, no ports.
-pub fn nothing() -> (Config, Node) {
+pub fn nothing(users: Users) -> (Config, Node) {
     let cluster = Cluster { name: "none".into(), policy: Policy::Witness, profile: Profile::Auto };
     let config = Config {
         cluster,
@@ -112,7 +140,7 @@ pub fn nothing() -> (Config, Node) {
         services: Vec::new(),
         pools: Vec::new(),
         nodes: Vec::new(),
-        users: Vec::new(),
+        users,
     };
     (config, Node { name: "portico".into(), id: 1, weight: 1, ports: Vec::new() })
 }

@@ -11,7 +11,7 @@ use base::Mac;
 use base::rng::Rng;
 use dataplane::Forwarder;
 use hoststack::HostStack;
-use model::config::Config;
+use model::config::{Config, Users};
 use model::limits;
 use model::status::Version;
 use node::revisions::Engine;
@@ -61,7 +61,7 @@ const ABSENT: Attached = Attached { mac: Mac::ZERO, mtu: 1_500, up: false };
 pub fn run(place: Place, folder: &Path, machine: Machine, journal: &Journal) -> (End, Machine) {
     let seed = boot::common(journal);
     let settings = settings::load(folder, journal);
-    if let Some(settings) = &settings
+    if let Ok(settings) = &settings
         && place == Place::Box
         && let Err(error) = init::kernel::set_hostname(&settings.name)
     {
@@ -82,7 +82,7 @@ pub fn run(place: Place, folder: &Path, machine: Machine, journal: &Journal) -> 
 
 fn start(
     (place, folder): (Place, &Path),
-    settings: Option<Settings>,
+    settings: Result<Settings, Users>,
     line: Option<Box<dyn Line>>,
     seed: u64,
     threads: &Threads,
@@ -90,7 +90,7 @@ fn start(
     journal: &Journal,
 ) -> std::io::Result<Vec<Pulse>> {
     let mut rng = Rng::new(seed);
-    let secret = settings.as_ref().and_then(|settings| settings.secret.clone());
+    let secret = settings.as_ref().ok().and_then(|settings| settings.secret.clone());
     let (mut plan, text) = plan(settings, rng.next());
     let ports = plan.node().ports.len();
     let (crew, size) = crew(place, ports, journal);
@@ -235,14 +235,18 @@ fn forwarder(size: &Size, seed: u64, journal: &Journal) -> Forwarder {
 }
 
 /// The plan; without settings that of a box that has nothing but a console.
-fn plan(settings: Option<Settings>, seed: u64) -> (Plan, String) {
+fn plan(settings: Result<Settings, Users>, seed: u64) -> (Plan, String) {
     let node = |config: &Config, name: &str| config.node(name).cloned();
-    if let Some(Settings { config, name, text, .. }) = settings
-        && let Some(node) = node(&config, &name)
-    {
-        return (Plan::of(config, node, seed), text);
-    }
-    let (config, node) = settings::nothing();
+    let users = match settings {
+        Ok(Settings { config, name, text, .. }) => {
+            if let Some(node) = node(&config, &name) {
+                return (Plan::of(config, node, seed), text);
+            }
+            config.users
+        }
+        Err(users) => users,
+    };
+    let (config, node) = settings::nothing(users);
     (Plan::of(config, node, seed), String::new())
 }
 

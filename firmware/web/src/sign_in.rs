@@ -104,7 +104,7 @@ impl Site {
         key: Hash,
     ) -> Result<(), Answer> {
         if !self.has_users() {
-            let sentence = "no user is configured: set [user.NAME] on the serial console";
+            let sentence = "no user can sign in: the serial console says more";
             return Err(answer::refuse(StatusCode::FORBIDDEN, "no-users", sentence));
         }
         let (sender, verdict) = oneshot::channel();

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_document_with_users_differs_in_nothing_else() {
         let with = Config::parse(&with_users(1, 3)).unwrap_or_else(|it| panic!("{it:?}"));
-        assert_eq!((with.users.len(), with.users[0].name.as_str()), (1, "ann"));
+        assert_eq!((with.users.list.len(), with.users.list[0].name.as_str()), (1, "ann"));
         let managed = with.networks.iter().filter(|network| network.management);
         assert_eq!(managed.map(|network| network.name.as_str()).collect::<Vec<_>>(), ["outside"]);
         let text = with_users(1, 3)

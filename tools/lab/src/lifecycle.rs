@@ -402,7 +402,7 @@ pub fn hints(design: &Design) -> Vec<String> {
         }
     }
     let page =
-        !design.config.users.is_empty() && design.config.networks.iter().any(|n| n.management);
+        !design.config.users.list.is_empty() && design.config.networks.iter().any(|n| n.management);
     let relay = page.then_some("relay node1");
     for verb in ["status", "console node1"].into_iter().chain(relay).chain(["down"]) {
         hints.push(format!("cargo xtask lab {verb}"));

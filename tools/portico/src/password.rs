@@ -58,6 +58,6 @@ mod tests {
         let document = format!(
             "[cluster]\nname = \"x\"\n[user.ann]\npassword = \"{text}\"\nrole = \"view\"\n"
         );
-        assert!(Config::parse(&document).is_ok_and(|config| config.users.len() == 1));
+        assert!(Config::parse(&document).is_ok_and(|config| config.users.list.len() == 1));
     }
 }

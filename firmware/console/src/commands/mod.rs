@@ -208,6 +208,12 @@ shows, `operate` also drains servers and boxes, moves virtual \
 addresses and switches the box, `configure` also changes the \
 configuration. Commands above one's role are not offered. A session without input for 15 minutes \
 ends by itself.
+
+A document that is refused at the start opens nothing: each of its users that is right by itself \
+can log in, wherever it stands in the text. Where the document speaks of users and none of them \
+can be read, the line is closed, says so, and takes nothing. The way back in is to start the box \
+with a document that is right, or with none: the documents come with the boot, so whoever can \
+change them stands before the box. Without a cluster document the line is open.
 ";
 
 const OPERATION: &str = "Behind the prompt `n1>`.";

@@ -91,7 +91,7 @@ proptest! {
     fn any_bytes_are_harmless(
         pieces in prop::collection::vec(piece(), 0..40),
         sent in 0..3_usize,
-        access in prop::sample::select(vec![Access::Open, Access::Login]),
+        access in prop::sample::select(vec![Access::Open, Access::Login, Access::Closed]),
     ) {
         let mut session = Session::new("n1", BANNER, access);
         let mut terminal = Terminal::default();

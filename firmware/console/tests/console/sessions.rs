@@ -41,6 +41,15 @@ fn nobody_is_anybody_before_a_login() {
 }
 
 #[test]
+fn a_line_that_is_closed_says_why_and_how_to_get_in_and_takes_nothing() {
+    let mut session = Session::new("n1", "", Access::Closed);
+    assert!(told(&session).contains("Start the box with a document that is right"));
+    assert_eq!(session.input(b"configure\rreboot\r"), None);
+    assert_eq!(session.user(), None);
+    assert!(session.is_over(), "the next key begins another one");
+}
+
+#[test]
 fn a_password_is_neither_echoed_nor_logged() {
     let mut session = session(Access::Login);
     let ask = session.input(b"anna\rhunter2\r").unwrap();

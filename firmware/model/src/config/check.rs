@@ -11,7 +11,7 @@ use super::raw::{self, Raw};
 use super::read::{At, Place, nearest};
 use super::value::{is_interface, is_name};
 use super::{
-    Check, Choice, Config, Network, Node, Pool, Port, Server, Service, User, Vip, addresses,
+    Check, Choice, Config, Network, Node, Pool, Port, Server, Service, User, Users, Vip, addresses,
     owners, services,
 };
 use crate::limits;
@@ -199,7 +199,7 @@ fn build(raw: Raw, links: &Links, owners: &[Choice]) -> Option<Config> {
         services: services.collect::<Option<_>>()?,
         pools: raw.pools.into_iter().map(build_pool).collect::<Option<_>>()?,
         nodes: nodes.collect::<Option<_>>()?,
-        users: users.collect::<Option<_>>()?,
+        users: Users { list: users.collect::<Option<_>>()?, lost: false },
     })
 }
 

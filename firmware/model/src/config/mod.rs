@@ -20,6 +20,7 @@ mod ports;
 mod problem;
 mod raw;
 mod read;
+mod salvage;
 pub mod schema;
 mod services;
 mod value;
@@ -41,7 +42,6 @@ pub use manual::manual;
 pub use node::NodeDocument;
 pub use ports::{BadPorts, PortRanges};
 pub use problem::Problem;
-use value::is_name;
 pub use value::{BadDuration, duration};
 
 /// The cluster document: what all nodes agree on. Every vector is sorted by name, and the ids
@@ -61,7 +61,7 @@ pub struct Config {
     /// The boxes.
     pub nodes: Vec<Node>,
     /// Who may log in.
-    pub users: Vec<User>,
+    pub users: Users,
 }
 
 impl Config {
@@ -75,29 +75,6 @@ impl Config {
         let raw = raw::read(&mut report, text);
         let config = raw.and_then(|raw| check::check(&mut report, raw));
         report.finish(config)
-    }
-
-    /// What can be used of a document that [`Config::parse`] refuses, so that the box can still be
-    /// reached: the networks and the ports of the node `name`. No VIPs, services or pools.
-    /// `None`: not even these are legal.
-    pub fn salvage(text: &str, name: &str) -> Option<Self> {
-        let mut raw = raw::read(&mut problem::Report::new(text), text)?;
-        raw.vips.clear();
-        raw.services.clear();
-        raw.pools.clear();
-        raw.nodes.retain(|node| node.name == name);
-        // Whoever has a wrong name cannot be spoken of, and would stand in the wrong place.
-        raw.nodes.iter_mut().for_each(|node| node.ports.retain(|port| is_name(&port.name)));
-        raw.networks.retain(|network| is_name(&network.name) && !network.prefixes.is_empty());
-        raw.users.retain(|user| is_name(&user.name) && user.password.is_some());
-        raw.cluster.get_or_insert_with(|| Cluster {
-            name: String::from("refused"),
-            policy: Policy::Witness,
-            profile: Profile::Auto,
-        });
-        let mut report = problem::Report::new(text);
-        let config = check::check(&mut report, raw);
-        report.finish(config).ok().filter(|config| config.node(name).is_some())
     }
 
     /// The network that has a prefix holding `address`.
@@ -258,6 +235,23 @@ pub struct Node {
     pub weight: u16,
     /// Its ports, sorted by name.
     pub ports: Vec<Port>,
+}
+
+/// Who may log in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Users {
+    /// All of them, sorted by name.
+    pub list: Vec<User>,
+    /// The document is refused and speaks of users, and none of them could be read: nobody may
+    /// log in, and nothing is open to everybody either.
+    pub lost: bool,
+}
+
+impl Users {
+    /// Whether whoever holds the serial line may do everything.
+    pub const fn is_open(&self) -> bool {
+        self.list.is_empty() && !self.lost
+    }
 }
 
 /// Somebody who may log in.

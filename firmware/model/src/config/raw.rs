@@ -127,6 +127,13 @@ pub(super) fn read(report: &mut Report<'_>, text: &str) -> Option<Raw> {
     })
 }
 
+/// Reads nothing but the users; and whether the document has a table for them at all.
+pub(super) fn users(report: &mut Report<'_>, text: &str) -> (bool, Vec<User>) {
+    let Some(root) = document(report, text) else { return (false, Vec::new()) };
+    let top = top(report, &root, &CLUSTER_DOCUMENT);
+    (root.contains_key("user"), each(report, &top, "user", user))
+}
+
 /// The table of a whole document; syntax errors are reported and skipped.
 pub(super) fn document<'t>(report: &mut Report<'_>, text: &'t str) -> Option<DeTable<'t>> {
     if text.len() > limits::DOCUMENT_OCTETS {

@@ -514,14 +514,50 @@ fn one_document_cannot_hold_more_than_the_limits() {
 #[test]
 fn what_is_salvaged_has_legal_names_in_their_order() {
     let more = "[network.\"\\u0001\"]\nprefixes = [\"203.0.113.0/24\"]\n[user.\"a b\"]\n\
-                password = \"$argon2id$x\"\n[node.n1.port.\"\\u0001\"]\nnetwork = \"inside\"\n";
+                password = \"$argon2id$x\"\n[user.ann]\npassword = \"$argon2id$x\"\n[node.n1.port.\"\\u0001\"]\nnetwork = \"inside\"\n";
     let config = Config::salvage(&format!("{EXAMPLE}{more}"), "n1").unwrap();
     let networks: Vec<&str> = config.networks.iter().map(|network| network.name.as_str()).collect();
     assert_eq!(networks, ["inside", "outside"]);
     let ports: Vec<&str> = config.nodes[0].ports.iter().map(|port| port.name.as_str()).collect();
     assert_eq!(ports, ["eth0", "eth1"]);
-    assert_eq!(config.users, []);
+    let users: Vec<&str> = config.users.list.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(users, ["ann"]);
     assert_eq!(config.vips, []);
+}
+
+#[test]
+fn a_refused_document_lets_in_whom_it_meant_to_and_never_everybody() {
+    let ann = "[user.ann]\npassword = \"$argon2id$ann\"\nrole = \"configure\"\n";
+    let bob = "[user.bob]\npassword = \"$argon2id$bob\"\n";
+    let far = "# \n".repeat(limits::SYNTAX_WINDOW_OCTETS / 2);
+    let large = "# ".repeat(limits::DOCUMENT_OCTETS);
+    let rows: [(&str, String, &[&str], bool); 16] = [
+        ("nothing of users", "?\n".into(), &[], false),
+        ("an empty document", String::new(), &[], false),
+        ("a comment about them", "# [user.ann]\n?\n".into(), &[], false),
+        ("a key that only begins so", "[users.ann]\n?\n".into(), &[], false),
+        ("both", format!("{ann}{bob}[vip.x]\n?\n"), &["ann", "bob"], false),
+        ("far behind an error", format!("?\n{far}{ann}"), &["ann"], false),
+        ("in a document too large", format!("{large}\n{ann}"), &["ann"], false),
+        ("within what is never closed", format!("a = \"\"\"\n{ann}"), &["ann"], false),
+        ("a wrong name", ann.replace("ann]", "\"a b\"]"), &[], true),
+        ("a wrong hash", ann.replace("$argon2", "$1$"), &[], true),
+        ("one of them wrong", format!("{ann}{}", bob.replace('$', "")), &["ann"], false),
+        ("a header that is cut off", "[user.an".into(), &[], true),
+        ("dotted keys", "?\nuser.ann.role = \"view\"\n".into(), &[], true),
+        ("a table within a line", "user = { ann = { role = \"view\" } }".into(), &[], true),
+        ("blanks and quotes", "?\n[ \"user\" . ann ]\n".into(), &[], true),
+        ("escapes", "[\"\\u0075ser\".ann]\n".into(), &[], true),
+    ];
+    for (what, text, names, lost) in rows {
+        let users = Users::salvage(&text);
+        let kept: Vec<&str> = users.list.iter().map(|user| user.name.as_str()).collect();
+        assert_eq!((kept.as_slice(), users.lost), (names, lost), "{what}");
+        assert_eq!(users.is_open(), names.is_empty() && !lost, "{what}");
+    }
+    let wrong = format!("{ann}?\n").replace("\"configure", "\"configur");
+    let users = Users::salvage(&wrong).list;
+    assert_eq!(users[0].role, Role::View, "a role that cannot be read is the least");
 }
 
 #[test]

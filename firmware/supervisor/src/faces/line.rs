@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base::Instant;
 use console::{Access, Ask, Session};
+use model::config::Users;
 use model::operator::{Face, Origin, Reply, Request, Role};
 use tokio::sync::oneshot;
 use web::Verdict;
@@ -116,8 +117,7 @@ impl LineSession {
                 // Enter wakes the line; it is not an empty command.
                 typed = typed.trim_ascii_start();
             }
-            let open = self.auth.users().borrow().is_empty();
-            let access = if open { Access::Open } else { Access::Login };
+            let access = access(&self.auth.users().borrow());
             let woken = || Session::new(&self.name, &self.banner, access);
             pending.extend(self.session.get_or_insert_with(woken).input(typed));
         }
@@ -216,6 +216,15 @@ impl LineSession {
     fn is_behind(&self) -> bool {
         let session = self.session.as_ref();
         !self.log.is_empty() || session.is_some_and(|session| !session.output().is_empty())
+    }
+}
+
+/// Whether who wakes the line must say who they are.
+const fn access(users: &Users) -> Access {
+    match users {
+        users if users.is_open() => Access::Open,
+        Users { lost: true, .. } => Access::Closed,
+        Users { lost: false, .. } => Access::Login,
     }
 }
 

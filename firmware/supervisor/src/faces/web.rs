@@ -210,7 +210,7 @@ async fn follow(auth: &Auth, site: &Site) {
     let mut users = auth.users();
     loop {
         let now = users.borrow_and_update().clone();
-        site.set_users(&now);
+        site.set_users(&now.list);
         if users.changed().await.is_err() {
             return;
         }

@@ -70,3 +70,35 @@ fn documents_that_are_missing_empty_or_about_others_leave_a_console_and_a_reason
         crate::lab::read_until(&mut console, "Linux");
     }
 }
+
+#[test]
+fn a_refused_document_with_users_leaves_the_line_to_them_or_to_nobody() {
+    let user = "[user.ann]\npassword = \"$argon2id$v=19$m=64,t=1,p=1$c29tZQ$c29tZQ\"\n";
+    let right = format!("{CLUSTER}{user}");
+    let wrong = right.replace("scheduler = \"maglev\"", "schedular = \"maglev\"");
+    let lost = wrong.replace("$argon2id", "argon2id");
+    let (n1, n9) = ("name = \"n1\"\n", "name = \"n9\"\n");
+    let (asks, closed) = ("login: ", "login: refused.");
+    let cases = [
+        ("a user that is right", &wrong, n1, asks),
+        ("no user that is right", &lost, n1, closed),
+        ("not even addresses", &format!("?\n{user}"), n1, asks),
+        ("not even addresses, nor users", &"?\n[user.ann]\n".into(), n1, closed),
+        ("a document about other boxes", &right, n9, asks),
+        ("a wrong node document", &right, "nmae = \"n1\"\n", asks),
+        ("no node document", &right, "", asks),
+    ];
+    for (case, cluster, node, told) in cases {
+        let Some(mut lab) = Lab::wired(case, cluster, node) else { return };
+        if node.is_empty() {
+            std::fs::remove_file(lab.path("node.toml")).expect("it was written");
+        }
+        lab.start();
+        lab.wait_for_log("failure config: ");
+        let mut console = crate::lab::open_console(&lab.path("console"));
+        std::io::Write::write_all(&mut console, b"\rshow version\r").expect("it takes keys");
+        let text = crate::lab::read_until(&mut console, told);
+        assert!(!text.contains("no login is needed"), "{case}: {text}");
+        assert_eq!(lab.log().contains("nobody can log in"), told == closed, "{case}");
+    }
+}
