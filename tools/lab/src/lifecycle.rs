@@ -20,6 +20,8 @@ const SERVING_LIMIT: Duration = Duration::from_secs(30);
 const LISTEN_LIMIT: Duration = Duration::from_secs(15);
 /// What the appliance's last boot line says.
 const SERVING: &str = "boot: serving";
+/// How many servers the default document has.
+pub const SERVERS: usize = 3;
 /// How much of a log is shown when something ended.
 const LOG_LINES: usize = 20;
 
@@ -49,12 +51,20 @@ pub struct Design {
     pub wiring: Wiring,
     /// How many nodes run at first, the others later; by default all.
     pub running: Option<usize>,
+    /// The cluster document that those have, where it does not know the others yet.
+    pub early: Option<String>,
 }
 
 impl Design {
     /// The nodes that run at first.
     pub fn first_nodes(&self) -> impl Iterator<Item = (&Host, &String)> {
         self.nodes().take(self.running.unwrap_or(usize::MAX))
+    }
+
+    /// The cluster document that a node starts with.
+    pub fn document(&self, node: &Host) -> &str {
+        let first = self.first_nodes().any(|(host, _)| host.name == node.name);
+        self.early.as_deref().filter(|_| first).unwrap_or(&self.cluster)
     }
 
     /// Every node with its name in the configuration.
@@ -88,7 +98,7 @@ impl Plan {
             }
             None => {
                 let nodes = self.counts.nodes.unwrap_or(1);
-                let servers = self.counts.servers.unwrap_or(3);
+                let servers = self.counts.servers.unwrap_or(SERVERS);
                 let text = if self.users {
                     default_config::with_users(nodes, servers)
                 } else {
@@ -102,7 +112,8 @@ impl Plan {
             problems: problems.iter().map(ToString::to_string).collect(),
         })?;
         let topology = Topology::new(&config, self.counts)?;
-        Ok(Design { cluster, config, topology, wiring: Wiring::default(), running: None })
+        let wiring = Wiring::default();
+        Ok(Design { cluster, config, topology, wiring, running: None, early: None })
     }
 }
 
@@ -140,7 +151,7 @@ pub fn up(place: &Place, design: &Design, supervisor: &Path) -> Result<(), LabEr
         write_state(place, design, Some(supervisor))?;
         let secret = secret()?;
         for (host, name) in design.nodes() {
-            write_documents(place, host, (name, &secret), &design.cluster)?;
+            write_documents(place, host, (name, &secret), design.document(host))?;
         }
         for (host, _) in design.first_nodes() {
             start_node(place, host, supervisor)?;

@@ -9,6 +9,7 @@ mod connections;
 mod download;
 pub mod file;
 mod namespaces;
+mod operator;
 mod storm;
 mod wanted;
 
@@ -42,6 +43,12 @@ pub trait Nodes {
     /// # Errors
     /// A sentence.
     fn start(&mut self, nodes: &[&Host]) -> Result<(), String>;
+
+    /// How many datagrams a second to one address they carry with ease.
+    fn ease(&self) -> u32;
+
+    /// How many times as long as in namespaces something may take.
+    fn slowness(&self) -> u32;
 
     /// Makes something go wrong with a node in the way that is theirs alone; nothing where it is
     /// done as with every host. What it gives is to be shown, or went wrong.
@@ -94,15 +101,25 @@ impl<'a> Play<'a> {
             let name = format!("{} ({step})", index + 1);
             match self.step(step) {
                 Ok(seen) if seen.is_empty() => tell(&name),
-                Ok(seen) => tell(&format!("{name}: {seen}")),
+                Ok(seen) => tell(&format!("{name}: {}", seen.replace('\n', "; "))),
                 Err(seen) => return Err(LabError::Step { step: name, seen }),
             }
         }
         Ok(())
     }
 
-    fn step(&mut self, step: &Step) -> Outcome {
+    /// The longest gap that a client had at the last step `probed`.
+    pub fn gap(&self) -> Option<Duration> {
+        self.scene.gap
+    }
+
+    /// Plays one step and gives what was seen.
+    ///
+    /// # Errors
+    /// What was seen instead of what should have been, in sentences.
+    pub fn step(&mut self, step: &Step) -> Outcome {
         match step {
+            Step::Say(_) => Ok(String::new()),
             Step::Check(check) => self.check(*check),
             Step::Web(web) => self.web(web),
             Step::Answers(answers) => self.answers(answers),
@@ -114,12 +131,14 @@ impl<'a> Play<'a> {
             Step::Log(log) => self.wait_for_log(log),
             Step::Silent(silent) => self.silent(silent),
             Step::Console(console) => self.console(console),
+            Step::Configure(change) => self.configure(change),
             Step::Probe(start) => self.start_probe(start),
             Step::Probed(probed) => self.end_probe(probed),
             Step::Download(download) => self.download(download),
             Step::Downloaded(within) => {
                 let download = self.scene.download.take();
-                download.ok_or("a step `download` must come before")?.end(within.0)
+                let within = self.slow(within.0);
+                download.ok_or("a step `download` must come before")?.end(within)
             }
             Step::Pick(pick) => self.pick(pick),
             Step::Owned(owned) => self.owned(owned),
@@ -160,7 +179,7 @@ impl<'a> Play<'a> {
             Check::Transparency => stage.transparency(),
             Check::Bulk => stage.bulk(),
         };
-        seen.map(|seen| seen.replace('\n', "; "))
+        seen
     }
 
     fn web(&self, web: &file::Web) -> Outcome {
@@ -182,7 +201,7 @@ impl<'a> Play<'a> {
         let start = clock::now();
         let answered = clock::wait_for(
             &format!("an answer of {url}"),
-            answers.within.0,
+            self.slow(answers.within.0),
             || Ok(traffic::get(&host, &url)),
             || "no answer".into(),
         );
@@ -252,17 +271,18 @@ impl<'a> Play<'a> {
             Some(done) => done?,
             None => faults::apply(self.place, &fault).map_err(|error| error.to_string())?,
         };
-        Ok(shown.trim_end().replace('\n', "; "))
+        Ok(shown.trim_end().to_owned())
     }
 
     /// Waits for a line that comes behind the one found before.
     fn wait_for_log(&mut self, log: &file::Log) -> Outcome {
         let node = self.node(log.node.as_deref())?;
         let from = self.read.get(&node).copied().unwrap_or_default();
+        let within = self.slow(log.within.0);
         let (nodes, mut seen) = (&mut *self.nodes, String::new());
         let found = clock::wait_for(
             &format!("the line `{}` in the log of {node}", log.line),
-            log.within.0,
+            within,
             || {
                 seen = nodes.log(&node).get(from..).unwrap_or_default().to_owned();
                 Ok(find_line(&seen, &log.line))
@@ -289,28 +309,6 @@ impl<'a> Play<'a> {
         Ok(String::new())
     }
 
-    /// Types a command and looks at what it shows.
-    fn console(&mut self, console: &file::Console) -> Outcome {
-        let node = self.node(console.node.as_deref())?;
-        let from = self.nodes.shown(&node).len();
-        self.nodes.type_text(&node, &format!("{}\r", console.type_))?;
-        let (nodes, mut seen) = (&mut *self.nodes, String::new());
-        let waited = clock::wait_for(
-            &format!("{:?} behind `{}` on the console of {node}", console.shows, console.type_),
-            console.within.0,
-            || {
-                seen = nodes.shown(&node).get(from..).unwrap_or_default().to_owned();
-                Ok(console.shows.iter().all(|text| seen.contains(text)).then_some(()))
-            },
-            String::new,
-        );
-        waited.map_err(|error| format!("{error}{seen}"))?;
-        match console.hides.iter().find(|text| seen.contains(*text)) {
-            Some(text) => Err(format!("{text:?} is shown:\n{seen}")),
-            None => Ok(String::new()),
-        }
-    }
-
     /// Where a TCP service is reached: the one of that name, or the first of IPv4.
     fn service(&self, name: Option<&str>) -> Result<SocketAddr, String> {
         let config = &self.design.config;
@@ -329,6 +327,11 @@ impl<'a> Play<'a> {
             Some(name) => format!("the configuration has no TCP service {name}"),
             None => "the configuration has no TCP service".into(),
         })
+    }
+
+    /// How long something may take with such nodes.
+    fn slow(&self, time: Duration) -> Duration {
+        time * self.nodes.slowness()
     }
 
     fn namespace(&self, host: &str) -> Result<String, String> {

@@ -5,6 +5,7 @@ use crate::artifacts;
 use image::Artifacts;
 use lab::faults::Fault;
 use lab::lifecycle::{self, Design, node_document};
+use lab::network::Wiring;
 use lab::play::Nodes;
 use lab::probe::stations;
 use lab::scenario::log_lines;
@@ -16,26 +17,12 @@ use std::path::{Path, PathBuf};
 
 /// The board that runs in QEMU.
 const BOARD: &str = "qemu-x86_64";
+/// The memory of a machine that is one of several, in MiB.
+const ONE_OF_SEVERAL: u32 = 192;
 /// What the appliance says last when it boots.
 const SERVING: &str = "boot: serving";
 /// What every line of its boot list holds.
 const BOOT: &str = "portico: boot:";
-
-/// An appliance that is switched on.
-pub struct Appliance {
-    /// The machine; it is switched off when dropped.
-    pub guest: Guest,
-    /// The right to run one.
-    _turn: Turn,
-}
-
-/// Builds the supervisor and the image of the board.
-///
-/// # Errors
-/// A sentence.
-pub fn build(root: &Path) -> Result<Artifacts, String> {
-    image(root, &artifacts::supervisor(root)?)
-}
 
 /// Builds the image of the board with a supervisor that was built before.
 ///
@@ -45,58 +32,19 @@ pub fn image(root: &Path, supervisor: &Path) -> Result<Artifacts, String> {
     artifacts::image(root, BOARD, supervisor)
 }
 
-/// Plugs an appliance into the place of the lab's first node and switches it on.
-///
-/// # Errors
-/// A sentence.
-pub fn switch_on(
-    target: &Path,
-    place: &Place,
-    design: &Design,
-    artifacts: &Artifacts,
-) -> Result<Appliance, String> {
-    let is_node = |host: &&Host| matches!(host.role, Role::Node(_));
-    let node = design.topology.hosts.iter().find(is_node).ok_or("the lab has no node")?;
-    let turn = take_turn(target)?;
-    let taps = network::add_taps(place, node).map_err(|error| error.to_string())?;
-    let wires = taps.into_iter().map(Wire::Tap).collect();
-    let machine = machine((place, design, None), node, artifacts, wires, &turn)?;
-    let guest = machine.start(&turn).map_err(|error| error.to_string())?;
-    Ok(Appliance { guest, _turn: turn })
-}
-
 /// Waits for the right to run emulated machines.
 fn take_turn(target: &Path) -> Result<Turn, String> {
     Turn::take(target).map_err(|error| format!("{}: {error}", target.display()))
 }
 
-/// The machine that is a node of a lab, with its documents and wires.
-fn machine(
-    (place, design, secret): (&Place, &Design, Option<&str>),
-    node: &Host,
-    artifacts: &Artifacts,
-    wires: Vec<Wire>,
-    turn: &Turn,
-) -> Result<Machine, String> {
-    let initrd = with_config((place, design, secret), node, &artifacts.initramfs)?;
-    let mut machine = Machine::new(&artifacts.kernel, initrd, &artifacts.command_line);
-    // Without ports it boots far enough to tell whether this host's KVM can be trusted.
-    machine.accelerator = Accelerator::best(&machine, BOOT, turn);
-    let port = |(index, wire): (usize, Wire)| Port {
-        mac: stations::of_guest(&design.topology, &node.name, index),
-        wire,
-    };
-    machine.ports = wires.into_iter().enumerate().map(port).collect();
-    machine.namespace = Some(place.host(&node.name));
-    Ok(machine)
-}
-
-/// The nodes of a lab that is wired with switches, each an emulated machine.
+/// The nodes of a lab, each an emulated machine.
 pub struct Appliances<'a> {
     place: &'a Place,
     design: &'a Design,
     artifacts: &'a Artifacts,
     guests: BTreeMap<String, Guest>,
+    /// The taps of nodes that were switched on before.
+    taps: BTreeMap<String, Vec<String>>,
     secret: String,
     turn: Turn,
 }
@@ -114,24 +62,80 @@ impl<'a> Appliances<'a> {
     ) -> Result<Appliances<'a>, String> {
         let turn = take_turn(target)?;
         let secret = lifecycle::secret().map_err(|error| error.to_string())?;
-        Ok(Appliances { place, design, artifacts, guests: BTreeMap::new(), secret, turn })
+        let (guests, taps) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Appliances { place, design, artifacts, guests, taps, secret, turn })
     }
 }
 
 impl Appliances<'_> {
     /// Switches a machine on; what ran before is switched off first.
     fn switch_on(&mut self, node: &Host) -> Result<(), String> {
-        let wire = |index| {
-            let (remote, local) = switches::guest_sockets(self.place, node, index);
-            Wire::Datagrams { local, remote }
-        };
-        let wires = (0..node.interfaces.len()).map(wire).collect();
-        let lab = (self.place, self.design, Some(self.secret.as_str()));
-        let machine = machine(lab, node, self.artifacts, wires, &self.turn)?;
+        let wires = self.wires(node)?;
+        let machine = self.machine(node, wires)?;
         self.guests.remove(&node.name);
         let guest = machine.start(&self.turn).map_err(|error| error.to_string())?;
         self.guests.insert(node.name.clone(), guest);
         Ok(())
+    }
+
+    /// What the ports of a machine are plugged into: taps where the lab is wired with bridges,
+    /// sockets of its switches otherwise.
+    fn wires(&mut self, node: &Host) -> Result<Vec<Wire>, String> {
+        if self.design.wiring != Wiring::Bridge {
+            let wire = |index| {
+                let (remote, local) = switches::guest_sockets(self.place, node, index);
+                Wire::Datagrams { local, remote }
+            };
+            return Ok((0..node.interfaces.len()).map(wire).collect());
+        }
+        if !self.taps.contains_key(&node.name) {
+            let taps = network::add_taps(self.place, node).map_err(|error| error.to_string())?;
+            self.taps.insert(node.name.clone(), taps);
+        }
+        let taps = self.taps.get(&node.name).into_iter().flatten();
+        Ok(taps.cloned().map(Wire::Tap).collect())
+    }
+
+    /// The machine that is a node of the lab, with its documents and wires.
+    fn machine(&self, node: &Host, wires: Vec<Wire>) -> Result<Machine, String> {
+        let initrd = self.with_documents(node)?;
+        let artifacts = self.artifacts;
+        let mut machine = Machine::new(&artifacts.kernel, initrd, &artifacts.command_line);
+        if self.design.nodes().nth(1).is_some() {
+            machine.memory = ONE_OF_SEVERAL;
+        }
+        // Without ports it boots far enough to tell whether this host's KVM can be trusted.
+        machine.accelerator = Accelerator::best(&machine, BOOT, &self.turn);
+        let port = |(index, wire): (usize, Wire)| Port {
+            mac: stations::of_guest(&self.design.topology, &node.name, index),
+            wire,
+        };
+        machine.ports = wires.into_iter().enumerate().map(port).collect();
+        machine.namespace = Some(self.place.host(&node.name));
+        Ok(machine)
+    }
+
+    /// The image's root file system with the documents of a node appended.
+    fn with_documents(&self, node: &Host) -> Result<PathBuf, String> {
+        let name = match &node.role {
+            Role::Node(name) => name.clone(),
+            Role::Server { .. } | Role::Client => node.name.clone(),
+        };
+        let document = node_document(&name, Some(&self.secret));
+        let cluster = self.design.document(node).as_bytes();
+        let files = [("/config/cluster.toml", cluster), ("/config/node.toml", document.as_bytes())];
+        let path = self.place.folder.join(format!("initrd-{}", node.name));
+        let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+        let initramfs = &self.artifacts.initramfs;
+        let image = std::fs::read(initramfs).map_err(|error| failed(initramfs, error))?;
+        std::fs::write(&path, image::with_config(&image, &files))
+            .map_err(|error| failed(&path, error))?;
+        Ok(path)
+    }
+
+    /// The boot list of a node.
+    pub fn boot_list(&mut self, node: &str) -> Vec<String> {
+        log_lines(&self.log(node), BOOT)
     }
 
     /// The machine that is a node.
@@ -176,8 +180,19 @@ impl Nodes for Appliances<'_> {
         for node in nodes {
             let served = self.guest(&node.name)?.expect(SERVING, Limit::BOOT);
             served.map_err(|silence| silence.to_string())?;
+            // The rest of that line.
+            let line = self.guest(&node.name)?.expect("\n", Limit::ANSWER);
+            line.map_err(|silence| silence.to_string())?;
         }
         Ok(())
+    }
+
+    fn ease(&self) -> u32 {
+        100
+    }
+
+    fn slowness(&self) -> u32 {
+        3
     }
 
     fn own_way(&mut self, fault: &Fault) -> Option<Result<String, String>> {
@@ -219,38 +234,4 @@ impl Nodes for Appliances<'_> {
     fn shown(&mut self, node: &str) -> String {
         self.log(node)
     }
-}
-
-impl Appliance {
-    /// Waits until it serves and gives its boot list.
-    ///
-    /// # Errors
-    /// A sentence with the last it said.
-    pub fn wait_until_serving(&mut self) -> Result<Vec<String>, String> {
-        self.guest.expect(SERVING, Limit::BOOT).map_err(|silence| silence.to_string())?;
-        // The rest of that line.
-        self.guest.expect("\n", Limit::ANSWER).map_err(|silence| silence.to_string())?;
-        Ok(log_lines(&self.guest.transcript(), BOOT))
-    }
-}
-
-/// The image's root file system with the documents of a node appended.
-fn with_config(
-    (place, design, secret): (&Place, &Design, Option<&str>),
-    node: &Host,
-    initramfs: &Path,
-) -> Result<PathBuf, String> {
-    let name = match &node.role {
-        Role::Node(name) => name.clone(),
-        Role::Server { .. } | Role::Client => node.name.clone(),
-    };
-    let document = node_document(&name, secret);
-    let cluster = design.cluster.as_bytes();
-    let files = [("/config/cluster.toml", cluster), ("/config/node.toml", document.as_bytes())];
-    let path = place.folder.join(format!("initrd-{}", node.name));
-    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let image = std::fs::read(initramfs).map_err(|error| failed(initramfs, error))?;
-    std::fs::write(&path, image::with_config(&image, &files))
-        .map_err(|error| failed(&path, error))?;
-    Ok(path)
 }

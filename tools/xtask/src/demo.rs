@@ -1,56 +1,64 @@
-//! `cargo xtask demo`: one appliance, booted from its image, between a real client and three real
-//! web servers. And the same story on a lab, for `cargo xtask test`.
+//! `cargo xtask demo`: appliances, booted from their image, between real clients and real servers.
+//! Three of them and then a fourth, or one alone. And the story of one on a lab, for
+//! `cargo xtask test`.
 
-use crate::{appliance, artifacts, packages, privilege};
-use lab::lifecycle::{self, Design, Plan};
-use lab::scenario::Stage;
+mod cluster;
+mod one;
+
+use crate::appliance::{self, Appliances};
+use crate::{artifacts, packages, privilege};
+use clap::Args;
+use lab::lifecycle::{self, Design};
+use lab::play::Nodes;
 use lab::{Place, clock, network};
 use nix::sys::signal::{SigSet, Signal};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How often the client asks each service.
-const REQUESTS: usize = 48;
-/// The server that is stopped.
-const VICTIM: &str = "server2";
-/// How often the serial line is looked at when a person watches.
+pub use one::run_in_lab;
+
+/// How often the serial lines are looked at when a person watches.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// A step of the story: what it shows, and how.
-type Step<'a> = (&'a str, fn(&mut Stage<'_>) -> Result<String, String>);
+/// What is shown.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Demo {
+    /// Unattended: end after the story, with success or failure
+    #[arg(long)]
+    check: bool,
+    /// One appliance alone, and what it does for the servers behind it
+    #[arg(long)]
+    one: bool,
+}
 
-/// What an appliance must do, in the order in which it is shown.
-const STEPS: [Step<'_>; 6] = [
-    ("It answers for its addresses.", |stage| stage.pings()),
-    ("curl through the VIPs, a connection for each request.", |stage| stage.web()),
-    ("Datagrams through the VIPs.", |stage| stage.echo()),
-    ("The servers see who asks.", |stage| stage.transparency()),
-    ("Large transfers.", |stage| stage.bulk()),
-    ("A server is killed and started again while the client asks on.", |stage| {
-        stage.stop_and_return(VICTIM)
-    }),
-];
-
-/// Boots an appliance, tells the story, and stays until Ctrl-C; with `check`, ends after the story.
+/// Boots appliances, tells the story, and stays until Ctrl-C; with `check`, ends after the story.
 ///
 /// # Errors
 /// A sentence. Everything is removed in any case.
-pub fn run(root: &Path, check: bool) -> Result<ExitCode, String> {
+pub fn run(root: &Path, demo: Demo) -> Result<ExitCode, String> {
     privilege::check()?;
     packages::need(&[packages::LAB, packages::IMAGE, packages::QEMU])
         .map_err(|missing| missing.to_string())?;
     println!("Building the supervisor and its image.");
-    let artifacts = appliance::build(root)?;
+    let supervisor = artifacts::supervisor(root)?;
+    let artifacts = appliance::image(root, &supervisor)?;
     if let Some(code) = privilege::again_as_root(&[])? {
         return Ok(code);
     }
+    let begin = clock::now();
     let target = root.join("target");
     let place = Place::named(&target, "demo");
     let stopped = clean_up_on_signals(&place)?;
-    let told = tell(&target, &place, &artifacts, check, &stopped);
+    let told = if demo.one {
+        one::tell(&target, &place, &artifacts, demo.check, &stopped)
+    } else {
+        let story = root.join(cluster::STORY);
+        cluster::tell((&target, &place), (&story, &supervisor, &artifacts), demo.check, &stopped)
+    };
     let removed = lifecycle::down(&place).map_err(|error| error.to_string());
     if stopped.load(Ordering::Relaxed) {
         println!("\nStopped; everything is removed.");
@@ -58,67 +66,9 @@ pub fn run(root: &Path, check: bool) -> Result<ExitCode, String> {
     }
     told?;
     removed?;
-    println!("\nAll of it worked; everything is removed.");
+    let took = clock::since(begin).as_secs_f64();
+    println!("\nAll of it worked; everything is removed. It took {took:.0} s.");
     Ok(ExitCode::SUCCESS)
-}
-
-/// The whole story, with the appliance in QEMU.
-fn tell(
-    target: &Path,
-    place: &Place,
-    artifacts: &image::Artifacts,
-    check: bool,
-    stopped: &AtomicBool,
-) -> Result<(), String> {
-    let design = design()?;
-    let lock = lifecycle::prepare(place, &design).map_err(|error| error.to_string())?;
-    go_on(stopped)?;
-    println!("\nThe appliance boots:");
-    let mut appliance = appliance::switch_on(target, place, &design, artifacts)?;
-    for line in appliance.wait_until_serving()? {
-        println!("  {line}");
-    }
-    let seconds = appliance.guest.age().as_secs_f64();
-    println!("Serving {seconds:.1} s after the machine was switched on.");
-    let guest = &mut appliance.guest;
-    let mut log = || guest.transcript();
-    play(Stage { place, design: &design, log: &mut log, requests: REQUESTS }, stopped)?;
-    if !check {
-        watch(place, &mut log, stopped);
-    }
-    drop(appliance);
-    drop(lock);
-    Ok(())
-}
-
-/// The same story on a lab of its own, with the supervisor in a namespace.
-///
-/// # Errors
-/// A sentence. Everything is removed in any case; logs stay.
-pub fn run_in_lab(root: &Path) -> Result<ExitCode, String> {
-    privilege::check()?;
-    packages::need(&[packages::LAB]).map_err(|missing| missing.to_string())?;
-    let supervisor = artifacts::supervisor(root)?;
-    if let Some(code) = privilege::again_as_root(&[])? {
-        return Ok(code);
-    }
-    let place = Place::named(&root.join("target"), "scenario");
-    let design = design()?;
-    let log = place.log("node1");
-    let mut log = || String::from_utf8_lossy(&std::fs::read(&log).unwrap_or_default()).into_owned();
-    let stopped = clean_up_on_signals(&place)?;
-    let up = lifecycle::up(&place, &design, &supervisor).map_err(|error| error.to_string());
-    let told = up.and_then(|()| {
-        let stage = Stage { place: &place, design: &design, log: &mut log, requests: REQUESTS };
-        play(stage, &stopped)
-    });
-    let removed = lifecycle::down(&place).map_err(|error| error.to_string());
-    told.and(removed.map(drop)).map(|()| ExitCode::SUCCESS)
-}
-
-/// The default lab.
-fn design() -> Result<Design, String> {
-    Plan::default().design().map_err(|error| error.to_string())
 }
 
 /// An error once we were told to stop.
@@ -126,36 +76,40 @@ fn go_on(stopped: &AtomicBool) -> Result<(), String> {
     if stopped.load(Ordering::Relaxed) { Err("stopped".into()) } else { Ok(()) }
 }
 
-/// Plays every step and prints what it shows, up to the first that fails.
-fn play(mut stage: Stage<'_>, stopped: &AtomicBool) -> Result<(), String> {
-    for (title, step) in STEPS {
-        go_on(stopped)?;
-        println!("\n{title}");
-        for line in step(&mut stage)?.lines() {
-            println!("  {line}");
-        }
+/// Prints what was seen.
+fn show(seen: &str) {
+    for line in seen.lines() {
+        println!("  {line}");
     }
-    Ok(())
 }
 
-/// Shows what the appliance says until we are told to stop.
-fn watch(place: &Place, log: &mut dyn FnMut() -> String, stopped: &AtomicBool) {
-    let client = place.host("client1");
-    println!("\nThe appliance runs on. As root, in another terminal, try:");
-    for command in [
-        format!("ip netns exec {client} curl http://192.0.2.80/"),
-        format!("ip netns exec {client} curl 'http://[2001:db8:1::80]/whoami'"),
-        format!("ip netns pids {} | xargs kill", place.host(VICTIM)),
-    ] {
+/// Shows what the appliances say until we are told to stop.
+fn watch(
+    design: &Design,
+    appliances: &mut Appliances<'_>,
+    commands: &[String],
+    stopped: &AtomicBool,
+) {
+    println!("\nThey run on. As root, in another terminal, try:");
+    for command in commands {
         println!("  {command}");
     }
-    println!("What it says is shown here; Ctrl-C ends everything.");
-    let mut shown = log().len();
+    println!("What they say is shown here; Ctrl-C ends everything.");
+    let nodes: Vec<&String> = design.nodes().map(|(host, _)| &host.name).collect();
+    let mut shown: BTreeMap<&String, usize> = BTreeMap::new();
+    for node in &nodes {
+        shown.insert(node, appliances.log(node).len());
+    }
     while !stopped.load(Ordering::Relaxed) {
-        let text = log();
-        if let Some(new) = text.get(shown..).filter(|new| !new.is_empty()) {
-            print!("{new}");
-            shown = text.len();
+        for node in &nodes {
+            let (text, from) = (appliances.log(node), shown.get(node).copied().unwrap_or_default());
+            // Whole lines, as those of several come mixed.
+            let new = text.get(from..).unwrap_or_default();
+            let end = new.rfind('\n').map_or(0, |newline| newline + 1);
+            for line in new[..end].lines().filter(|line| !line.trim().is_empty()) {
+                println!("{node}: {}", line.trim_end());
+            }
+            shown.insert(node, from + end);
         }
         clock::pause(GLANCE);
     }

@@ -34,13 +34,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Boot an appliance between a real client and real servers, and show what it does
-    Demo {
-        /// Unattended: end after the story, with success or failure
-        #[arg(long)]
-        check: bool,
-    },
-    /// The same story on a lab (`test` runs this)
+    /// Boot appliances between real clients and real servers, and show what they do
+    Demo(demo::Demo),
+    /// The story of one appliance on a lab (`test` runs this)
     #[command(hide = true)]
     LabScenario,
     /// The page in a real browser, on a lab of its own (`test --all` runs this)
@@ -107,7 +103,7 @@ enum LabVerb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
-        Verb::Demo { check } => demo::run(&root(), check),
+        Verb::Demo(demo) => demo::run(&root(), demo),
         Verb::LabScenario => demo::run_in_lab(&root()),
         Verb::BrowserTest(told) => browser::run(&root(), told),
         Verb::Test { all } => verify::run(&root(), all),

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// What the log says of each view.
 const VIEW: &str = "cluster: view ";
+/// So many names are told.
+const MANY: usize = 8;
 /// How long it is asked who has an address.
 const ASKED: Duration = Duration::from_millis(400);
 
@@ -21,6 +23,8 @@ const ASKED: Duration = Duration::from_millis(400);
 pub(super) struct Scene {
     pub probe: Option<Probe>,
     pub download: Option<Download>,
+    /// The longest gap that the last probe has seen.
+    pub gap: Option<Duration>,
     /// Names that steps have given to hosts.
     pub names: BTreeMap<String, String>,
     /// Nodes that were killed or never started.
@@ -38,7 +42,8 @@ impl Play<'_> {
     }
 
     pub(super) fn start_probe(&mut self, start: &ProbeStart) -> Outcome {
-        let what = (start.from.as_str(), &start.vips[..], start.rate);
+        let rate = start.rate.unwrap_or_else(|| self.nodes.ease());
+        let what = (start.from.as_str(), &start.vips[..], rate);
         self.scene.probe = Some(Probe::start(self.place, self.design, what)?);
         // Its first questions should not meet the first fault.
         clock::pause(Duration::from_millis(300));
@@ -49,6 +54,7 @@ impl Play<'_> {
     pub(super) fn end_probe(&mut self, wanted: &Probed) -> Outcome {
         let probe = self.scene.probe.take().ok_or("a step `probe` must come before")?;
         let seen = probe.end()?;
+        self.scene.gap = Some(seen.gap());
         let mut wrong = Vec::new();
         let mut at_most = |what: &str, is: u128, most: Option<u128>| {
             if let Some(most) = most.filter(|most| is > *most) {
@@ -76,7 +82,7 @@ impl Play<'_> {
         if seen.sent() < wanted.sent_at_least {
             wrong.push(format!("only {} datagrams were sent", seen.sent()));
         }
-        let told = seen.told().trim_end().replace('\n', "; ");
+        let told = seen.told().trim_end().to_owned();
         if wrong.is_empty() { Ok(told) } else { Err(format!("{}\n{told}", wrong.join("\n"))) }
     }
 
@@ -108,7 +114,7 @@ impl Play<'_> {
     fn owner(&self, vip: &str) -> Result<String, String> {
         let found = clock::wait_for(
             &format!("an owner of {vip}"),
-            Duration::from_secs(10),
+            self.slow(Duration::from_secs(10)),
             || Ok(self.owners().ok().and_then(|owners| owners.get(vip).cloned().flatten())),
             || "nobody answers, or two do".into(),
         );
@@ -126,23 +132,19 @@ impl Play<'_> {
         let mut seen = String::new();
         let found = clock::wait_for(
             "one owner of each address",
-            owned.within.0,
+            self.slow(owned.within.0),
             || {
                 let Ok(owners) = self.owners() else { return Ok(None) };
                 let known: BTreeSet<&String> = owners.values().flatten().collect();
                 let missing = owners.values().filter(|owner| owner.is_none()).count();
-                seen = format!(
-                    "{} of {} addresses have one owner; nodes that own some: {known:?}",
-                    owners.len() - missing,
-                    owners.len()
-                );
+                seen = told_owners(&owners);
                 let enough = known.len() >= owned.nodes_at_least;
                 Ok((missing == 0 && enough).then_some(()))
             },
             String::new,
         );
         let took = clock::now().duration_since(begin).as_secs_f64();
-        found.map(|()| format!("{seen}, after {took:.1} s")).map_err(|_| seen)
+        found.map(|()| format!("{seen}\nafter {took:.1} s")).map_err(|_| seen)
     }
 
     /// Waits until every node that runs is in the same view, and nobody else is.
@@ -152,11 +154,11 @@ impl Play<'_> {
             |named| named.iter().map(|name| self.named(name)).collect(),
         );
         let wanted = members.count.unwrap_or(nodes.len());
-        let begin = clock::now();
+        let (begin, within) = (clock::now(), self.slow(members.within.0));
         let (access, mut seen) = (&mut *self.nodes, BTreeMap::new());
         let found = clock::wait_for(
             "one view",
-            members.within.0,
+            within,
             || {
                 seen = nodes.iter().map(|node| (node.clone(), view(&access.log(node)))).collect();
                 let views: BTreeSet<&String> = seen.values().collect();
@@ -298,6 +300,28 @@ fn is_node(host: &Host) -> bool {
     matches!(host.role, Role::Node(_))
 }
 
+/// Who owns what, a line for each node, and a last one for what nobody owns, or two do.
+fn told_owners(owners: &BTreeMap<String, Option<String>>) -> String {
+    let mut by_node: BTreeMap<Option<&String>, Vec<&str>> = BTreeMap::new();
+    for (vip, owner) in owners {
+        by_node.entry(owner.as_ref()).or_default().push(vip);
+    }
+    let line = |(node, vips): (Option<&String>, Vec<&str>)| {
+        let node = node.map_or("without one owner", String::as_str);
+        format!("{node}: {}", shortened(&vips))
+    };
+    let (none, some): (Vec<_>, Vec<_>) = by_node.into_iter().partition(|(node, _)| node.is_none());
+    some.into_iter().chain(none).map(line).collect::<Vec<String>>().join("\n")
+}
+
+/// Names, as far as there are not hundreds of them.
+fn shortened(names: &[&str]) -> String {
+    match names.get(MANY..).map(<[&str]>::len) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..MANY].join(", ")),
+    }
+}
+
 /// The last view that a log tells, with its members; in none, what else it says.
 fn view(log: &str) -> String {
     let none = "this box is in no view";
@@ -312,6 +336,20 @@ fn view(log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn owners_are_told_by_node_and_what_nobody_owns_comes_last() {
+        let owner = |vip: &str, node: Option<&str>| (vip.to_owned(), node.map(str::to_owned));
+        let owners = BTreeMap::from([
+            owner("a", None),
+            owner("b", Some("node2")),
+            owner("c", Some("node1")),
+            owner("d", Some("node2")),
+        ]);
+        assert_eq!(told_owners(&owners), "node1: c\nnode2: b, d\nwithout one owner: a");
+        let crowd = (0..11).map(|number| owner(&format!("v{number:02}"), Some("node1"))).collect();
+        assert!(told_owners(&crowd).ends_with("v07 and 3 more"), "{}", told_owners(&crowd));
+    }
 
     #[test]
     fn the_last_view_of_a_log_counts_and_a_proposal_is_none() {

@@ -1,9 +1,9 @@
 //! What stands in a scenario file. `docs/lab.md` shows it to people.
 
 use crate::LabError;
-use crate::default_config::Extent;
+use crate::default_config::{self, Extent};
 use crate::faults;
-use crate::lifecycle::{Design, Plan};
+use crate::lifecycle::{Design, Plan, SERVERS};
 use crate::network::Wiring;
 use crate::topology::Counts;
 use serde::{Deserialize, Deserializer};
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use super::wanted::{
-    Busy, DownloadStart, Flood, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since, Storm,
+    Busy, Configure, DownloadStart, Flood, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since,
+    Storm,
 };
 
 /// A scenario.
@@ -42,7 +43,10 @@ pub struct Lab {
     clients: Option<usize>,
     /// How many of the nodes run at first; the others are started by steps.
     running: Option<usize>,
-    /// In the document that is made: what stands in `[cluster]` beside the name.
+    /// How many of the nodes stand in the document that those start with; by default all.
+    known: Option<usize>,
+    /// In the document that is made: how fast failures are detected. With emulated machines it is
+    /// always `emulated`: they stall for as long as others are not given to fail.
     profile: Option<String>,
     /// The same: what a node does that does not hear the others.
     policy: Option<String>,
@@ -62,6 +66,7 @@ impl Default for Lab {
             servers: None,
             clients: None,
             running: None,
+            known: None,
             profile: None,
             policy: None,
             groups: None,
@@ -75,6 +80,8 @@ impl Default for Lab {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
+    /// What the steps that follow show.
+    Say(String),
     /// Something that every appliance must do.
     Check(Check),
     /// Requests, each on a connection of its own.
@@ -97,6 +104,8 @@ pub enum Step {
     Silent(Silent),
     /// A command on the console of a node.
     Console(Console),
+    /// A change of the configuration, typed on the console of a node and committed.
+    Configure(Configure),
     /// Datagrams to VIPs at a steady rate, and questions who has each address, from now on.
     Probe(ProbeStart),
     /// They end, and this must be true of what was seen.
@@ -284,15 +293,18 @@ impl Script {
         let lab = self.lab.clone();
         let counts = Counts { nodes: lab.nodes, servers: lab.servers, clients: lab.clients };
         let extent = Extent {
-            profile: lab.profile.or_else(|| guests.then(|| "emulated".to_owned())),
+            profile: if guests { Some("emulated".to_owned()) } else { lab.profile },
             policy: lab.policy,
             groups: lab.groups.unwrap_or(1),
             crowd: lab.crowd,
         };
+        let servers = lab.servers.unwrap_or(SERVERS);
+        let early = lab.known.map(|known| default_config::extended(known, servers, &extent));
         let plan = Plan { config: lab.config, counts, users: false, extent };
         let mut design = plan.design()?;
         design.wiring = Wiring::Switch { seed: lab.seed, guests };
         design.running = lab.running;
+        design.early = early;
         Ok(design)
     }
 }
@@ -311,7 +323,9 @@ fn check(step: &Step) -> Result<(), String> {
         | Step::Connected(_)
         | Step::Log(_)
         | Step::Silent(_)
+        | Step::Say(_)
         | Step::Console(_)
+        | Step::Configure(_)
         | Step::Probe(_)
         | Step::Probed(_)
         | Step::Download(_)
@@ -332,6 +346,7 @@ fn check(step: &Step) -> Result<(), String> {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::Say(text) => write!(f, "{text}"),
             Step::Check(check) => write!(f, "check {check:?}"),
             Step::Web(web) => write!(f, "{} requests from {}", web.requests, web.from),
             Step::Answers(answers) => write!(f, "an answer within {:?}", answers.within.0),
@@ -345,7 +360,8 @@ impl fmt::Display for Step {
                 write!(f, "no `{}` in the log for {:?}", silent.line, silent.time.0)
             }
             Step::Console(console) => write!(f, "console: {}", console.type_),
-            Step::Probe(start) => write!(f, "{} datagrams a second to each VIP", start.rate),
+            Step::Configure(change) => write!(f, "commit at {}", change.node),
+            Step::Probe(_) => write!(f, "datagrams to the VIPs, questions who has them"),
             Step::Probed(_) => write!(f, "what became of them"),
             Step::Download(one) => write!(f, "{} MiB are fetched", one.mebibytes),
             Step::Downloaded(_) => write!(f, "they are whole"),
@@ -402,6 +418,51 @@ mod tests {
         assert_eq!(names, expected);
         let design = script.design(true).expect("the default");
         assert_eq!(design.wiring, Wiring::Switch { seed: 1, guests: true });
+    }
+
+    #[test]
+    fn nodes_that_come_later_are_unknown_to_the_first() {
+        let text = r#"
+            title = "a"
+            [lab]
+            nodes = 4
+            running = 3
+            known = 3
+            profile = "normal"
+            [[step]]
+            configure = { node = "node2", lines = ["set node.n4.id 4"] }
+        "#;
+        let script = read(text).expect("it is legal");
+        let design = script.design(false).expect("it can be built");
+        let document = |node: &str| design.document(design.topology.host(node).expect("a node"));
+        for node in ["node1", "node2", "node3"] {
+            assert!(!document(node).contains("[node.n4]"), "{node}");
+        }
+        assert!(document("node4").contains("[node.n4]"));
+        let all: String = document("node4").split("\n[node.n4]").take(1).collect();
+        assert!(document("node1").starts_with(&all), "they differ in nothing else");
+        let guests = script.design(true).expect("it can be built");
+        assert!(guests.cluster.contains("profile = \"emulated\""), "whatever the file says");
+    }
+
+    #[test]
+    fn every_scenario_of_the_tree_is_legal_on_both_substrates() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let mut count = 0;
+        for folder in [here.clone(), here.join("cluster")] {
+            for entry in std::fs::read_dir(&folder).expect("the scenarios are there") {
+                let path = entry.expect("an entry").path();
+                if path.extension().is_none_or(|ending| ending != "toml") {
+                    continue;
+                }
+                let script = Script::read(&path).unwrap_or_else(|wrong| panic!("{wrong}"));
+                for guests in [false, true] {
+                    script.design(guests).unwrap_or_else(|wrong| panic!("{wrong}"));
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 20, "only {count} files were found");
     }
 
     #[test]

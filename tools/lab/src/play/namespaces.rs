@@ -60,6 +60,14 @@ impl Nodes for Namespaces {
         lifecycle::start_nodes_again(&self.place, nodes).map_err(|error| error.to_string())
     }
 
+    fn ease(&self) -> u32 {
+        1000
+    }
+
+    fn slowness(&self) -> u32 {
+        1
+    }
+
     fn own_way(&mut self, _fault: &Fault) -> Option<Result<String, String>> {
         None
     }

@@ -4,10 +4,6 @@ use super::file::{Step, Time, client1, ten_seconds};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-fn a_thousand() -> u32 {
-    1000
-}
-
 /// Datagrams to the UDP services of VIPs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,9 +14,8 @@ pub struct ProbeStart {
     /// To which; by default to all that have a UDP service.
     #[serde(default)]
     pub vips: Vec<String>,
-    /// How many a second to each.
-    #[serde(default = "a_thousand")]
-    pub rate: u32,
+    /// How many a second to each; by default as many as such nodes carry with ease.
+    pub rate: Option<u32>,
 }
 
 /// What must be true of a probe.
@@ -44,6 +39,16 @@ pub struct Probed {
     /// How often a flow went to another server.
     #[serde(default)]
     pub changes_at_most: usize,
+}
+
+/// A change of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configure {
+    /// On whose console.
+    pub node: String,
+    /// What is typed between `configure` and `commit`.
+    pub lines: Vec<String>,
 }
 
 /// A large file that is fetched.

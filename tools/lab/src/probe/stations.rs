@@ -39,12 +39,14 @@ impl Stations {
             let links: Vec<Told> = serde_json::from_str(&run("ip", &links)?).unwrap_or_default();
             for (port, interface) in host.interfaces.iter().enumerate() {
                 let link = links.iter().find(|link| link.ifname == interface.name);
-                let mac = match (link.and_then(|link| link.address.clone()), &host.role) {
-                    (Some(mac), _) => mac,
-                    (None, Role::Node(_)) => of_guest(topology, &host.name, port),
-                    (None, Role::Server { .. } | Role::Client) => continue,
+                let of_link = link.and_then(|link| link.address.clone());
+                // A node's namespace may have an interface of its own beside that of the machine.
+                let of_guest = match &host.role {
+                    Role::Node(_) => Some(of_guest(topology, &host.name, port)),
+                    Role::Server { .. } | Role::Client => None,
                 };
-                all.extend(octets(&mac).map(|mac| (mac, host.name.clone())));
+                let macs = of_link.into_iter().chain(of_guest);
+                all.extend(macs.filter_map(|mac| Some((octets(&mac)?, host.name.clone()))));
             }
         }
         Ok(Stations(all))
