@@ -14,6 +14,7 @@ pub mod arrangement;
 pub mod clock;
 pub mod emulator;
 mod error;
+pub mod failover;
 pub mod groups;
 pub mod load;
 mod memory;

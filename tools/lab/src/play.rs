@@ -8,6 +8,7 @@ mod cluster;
 mod connections;
 mod download;
 pub mod file;
+mod gaps;
 mod namespaces;
 mod operator;
 mod storm;
@@ -134,6 +135,7 @@ impl<'a> Play<'a> {
             Step::Configure(change) => self.configure(change),
             Step::Probe(start) => self.start_probe(start),
             Step::Probed(probed) => self.end_probe(probed),
+            Step::Gaps(wanted) => gaps::judge(&self.scene.gaps, wanted),
             Step::Download(download) => self.download(download),
             Step::Downloaded(within) => {
                 let download = self.scene.download.take();

@@ -33,6 +33,7 @@ pub const LAB: &[Program] = &[
 pub const BENCH: &[Program] = &[
     program("haproxy", "haproxy"),
     program("ipvsadm", "ipvsadm"),
+    program("keepalived", "keepalived"),
     program("ldd", "libc-bin"),
     program("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
 ];

@@ -93,19 +93,9 @@ impl Process {
         children.into_iter().chain([self.id()])
     }
 
-    /// Time on processors so far, of all threads of the process and of its children's: the first
-    /// field of `/proc/PID/task/TID/schedstat`, in nanoseconds (the kernel's
-    /// `Documentation/scheduler/sched-stats.rst`).
+    /// Time on processors so far, of all threads of the process and of its children's.
     pub fn cpu_time(&self) -> Option<Duration> {
-        let mut total = Duration::ZERO;
-        for process in self.family() {
-            for (thread, _) in threads(process) {
-                let path = format!("/proc/{process}/task/{thread}/schedstat");
-                // A thread that has ended meanwhile has none.
-                let Ok(text) = std::fs::read_to_string(path) else { continue };
-                total += Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
-            }
-        }
+        let total: Duration = self.family().filter_map(cpu_time).sum();
         (total > Duration::ZERO).then_some(total)
     }
 
@@ -119,6 +109,20 @@ impl Process {
         let kilo: u64 = self.family().filter_map(one).sum();
         (kilo > 0).then_some(kilo << 10)
     }
+}
+
+/// Time on processors so far, of all threads of a process: the first field of
+/// `/proc/PID/task/TID/schedstat`, in nanoseconds (the kernel's
+/// `Documentation/scheduler/sched-stats.rst`).
+pub fn cpu_time(process: u32) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    for (thread, _) in threads(process) {
+        let path = format!("/proc/{process}/task/{thread}/schedstat");
+        // A thread that has ended meanwhile has none.
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        total += Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
+    }
+    (total > Duration::ZERO).then_some(total)
 }
 
 impl Drop for Process {

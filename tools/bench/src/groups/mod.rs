@@ -58,6 +58,16 @@ pub const ALL: &[Group] = &[
     },
     Group { name: "growth", about: "as there is more of everything, by tens", run: growth::run },
     Group { name: "faces", about: "console and page beside forwarding", run: faces::run },
+    Group {
+        name: "failover",
+        about: "what a client misses when a box fails or hands over, beside keepalived",
+        run: crate::failover::run,
+    },
+    Group {
+        name: "cluster",
+        about: "what it costs to be several: idle boxes, copies of connections",
+        run: crate::failover::costs::run,
+    },
 ];
 
 /// The groups of those names, in the order of [`ALL`]; all of them where no name is given.

@@ -12,7 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use super::wanted::{
+<<<<<<< HEAD
     Busy, Configure, DownloadStart, Flood, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since,
+=======
+    Busy, DownloadStart, Flood, Gaps, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since,
+>>>>>>> bf625c0 (bench: what a client misses when a box fails or hands over, beside keepalived; what several boxes cost)
     Storm,
 };
 
@@ -110,6 +114,8 @@ pub enum Step {
     Probe(ProbeStart),
     /// They end, and this must be true of what was seen.
     Probed(Probed),
+    /// The longest gaps of all probes so far, and this must be true of them.
+    Gaps(Gaps),
     /// A large file is fetched from now on.
     Download(DownloadStart),
     /// It is whole, after this time at the latest.
@@ -328,6 +334,7 @@ fn check(step: &Step) -> Result<(), String> {
         | Step::Configure(_)
         | Step::Probe(_)
         | Step::Probed(_)
+        | Step::Gaps(_)
         | Step::Download(_)
         | Step::Downloaded(_)
         | Step::Pick(_)
@@ -363,6 +370,7 @@ impl fmt::Display for Step {
             Step::Configure(change) => write!(f, "commit at {}", change.node),
             Step::Probe(_) => write!(f, "datagrams to the VIPs, questions who has them"),
             Step::Probed(_) => write!(f, "what became of them"),
+            Step::Gaps(_) => write!(f, "the longest gap of each probe"),
             Step::Download(one) => write!(f, "{} MiB are fetched", one.mebibytes),
             Step::Downloaded(_) => write!(f, "they are whole"),
             Step::Pick(_) => write!(f, "who is who"),

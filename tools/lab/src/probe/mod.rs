@@ -207,18 +207,43 @@ pub fn owners_now(
     design: &Design,
     time: Duration,
 ) -> Result<BTreeMap<String, Option<String>>, String> {
+    let stations = Stations::of(place, &design.topology).map_err(|error| error.to_string())?;
+    let named = |answers: Vec<base::Mac>| match answers[..] {
+        [mac] => Some(stations.name(mac)),
+        _ => None,
+    };
+    Ok(answers_now(place, design, time)?.into_iter().map(|(vip, all)| (vip, named(all))).collect())
+}
+
+/// How many boxes answer for each IPv4 VIP now.
+///
+/// # Errors
+/// As [`Probe::start`].
+pub fn answering(
+    place: &Place,
+    design: &Design,
+    time: Duration,
+) -> Result<BTreeMap<String, usize>, String> {
+    let answers = answers_now(place, design, time)?;
+    Ok(answers.into_iter().map(|(vip, all)| (vip, all.len())).collect())
+}
+
+/// Who answered the last question for each IPv4 VIP, after some time of asking.
+fn answers_now(
+    place: &Place,
+    design: &Design,
+    time: Duration,
+) -> Result<BTreeMap<String, Vec<base::Mac>>, String> {
     let probe = Probe::neighbors(place, design)?;
     clock::pause(time);
-    let mut owners = BTreeMap::new();
+    let mut answers = BTreeMap::new();
     for (names, asked) in probe {
         for (vip, record) in names.into_iter().zip(asked.end()?) {
             let last = record.questions.last().map(|question| question.answers.clone());
-            owners.insert(vip, last.filter(|answers| answers.len() == 1).map(|one| one[0]));
+            answers.insert(vip, last.unwrap_or_default());
         }
     }
-    let stations = Stations::of(place, &design.topology).map_err(|error| error.to_string())?;
-    let named = |mac: Option<base::Mac>| mac.map(|mac| stations.name(mac));
-    Ok(owners.into_iter().map(|(vip, mac)| (vip, named(mac))).collect())
+    Ok(answers)
 }
 
 /// Where the UDP service of a VIP is reached.
