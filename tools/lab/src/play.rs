@@ -111,7 +111,7 @@ impl<'a> Play<'a> {
 
     /// The longest gap that a client had at the last step `probed`.
     pub fn gap(&self) -> Option<Duration> {
-        self.scene.gap
+        self.scene.gaps.last().copied()
     }
 
     /// Plays one step and gives what was seen.
@@ -174,14 +174,13 @@ impl<'a> Play<'a> {
         let mut log = || nodes.log(&node);
         let (place, design) = (self.place, self.design);
         let mut stage = Stage { place, design, log: &mut log, requests: REQUESTS };
-        let seen = match check {
+        match check {
             Check::Pings => stage.pings(),
             Check::Web => stage.web(),
             Check::Echo => stage.echo(),
             Check::Transparency => stage.transparency(),
             Check::Bulk => stage.bulk(),
-        };
-        seen
+        }
     }
 
     fn web(&self, web: &file::Web) -> Outcome {

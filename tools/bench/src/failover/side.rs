@@ -9,7 +9,6 @@ use lab::probe::stream::{Stream, Track};
 use lab::topology::Host;
 use lab::{LabError, Place, clock, command, faults, network, probe};
 use nix::sys::signal::Signal;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Datagrams a second.
@@ -100,7 +99,7 @@ impl Side {
         let mut side = Side { kind, place, design, nodes };
         match kind {
             Kind::Portico(_) => {
-                let supervisor = options.supervisor.clone().unwrap_or_else(PathBuf::new);
+                let supervisor = options.supervisor.clone().unwrap_or_default();
                 lifecycle::up(&side.place, &side.design, &supervisor).map_err(told)?;
             }
             Kind::Keepalived(advert) => {

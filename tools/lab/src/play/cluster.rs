@@ -25,8 +25,6 @@ pub(super) struct Scene {
     /// The longest gap of each probe that has ended.
     pub gaps: Vec<Duration>,
     pub download: Option<Download>,
-    /// The longest gap that the last probe has seen.
-    pub gap: Option<Duration>,
     /// Names that steps have given to hosts.
     pub names: BTreeMap<String, String>,
     /// Nodes that were killed or never started.
@@ -56,11 +54,7 @@ impl Play<'_> {
     pub(super) fn end_probe(&mut self, wanted: &Probed) -> Outcome {
         let probe = self.scene.probe.take().ok_or("a step `probe` must come before")?;
         let seen = probe.end()?;
-<<<<<<< HEAD
-        self.scene.gap = Some(seen.gap());
-=======
         self.scene.gaps.push(seen.gap());
->>>>>>> bf625c0 (bench: what a client misses when a box fails or hands over, beside keepalived; what several boxes cost)
         let mut wrong = Vec::new();
         let mut at_most = |what: &str, is: u128, most: Option<u128>| {
             if let Some(most) = most.filter(|most| is > *most) {

@@ -12,12 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use super::wanted::{
-<<<<<<< HEAD
-    Busy, Configure, DownloadStart, Flood, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since,
-=======
-    Busy, DownloadStart, Flood, Gaps, Members, Owned, Pick, ProbeStart, Probed, Repeat, Since,
->>>>>>> bf625c0 (bench: what a client misses when a box fails or hands over, beside keepalived; what several boxes cost)
-    Storm,
+    Busy, Configure, DownloadStart, Flood, Gaps, Members, Owned, Pick, ProbeStart, Probed, Repeat,
+    Since, Storm,
 };
 
 /// A scenario.

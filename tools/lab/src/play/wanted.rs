@@ -41,7 +41,6 @@ pub struct Probed {
     pub changes_at_most: usize,
 }
 
-<<<<<<< HEAD
 /// A change of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +49,8 @@ pub struct Configure {
     pub node: String,
     /// What is typed between `configure` and `commit`.
     pub lines: Vec<String>,
-=======
+}
+
 /// What must be true of the longest gaps that probes saw, one a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +61,6 @@ pub struct Gaps {
     pub median_at_most: Option<Time>,
     /// What nine of ten do not exceed.
     pub nine_of_ten_at_most: Option<Time>,
->>>>>>> bf625c0 (bench: what a client misses when a box fails or hands over, beside keepalived; what several boxes cost)
 }
 
 /// A large file that is fetched.
