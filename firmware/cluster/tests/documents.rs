@@ -150,6 +150,29 @@ fn a_commit_survives_the_death_of_anybody_at_any_moment_or_never_was() {
 }
 
 #[test]
+fn the_author_of_a_commit_comes_back_that_was_cut_off_before_it_heard_of_it() {
+    for author in 1..=3_u16 {
+        for after in 0..40 {
+            let mut world = world(3, Policy::Quorum);
+            propose(&mut world, author, "second").unwrap();
+            world.run(Duration::from_micros(after * 250));
+            let others: Vec<u16> = (1..=3).filter(|other| *other != author).collect();
+            world.part(&[author], &others);
+            world.run(seconds(3));
+            world.cut.clear();
+            world.run(seconds(12));
+            let (view, texts) = (world.node(author).cluster.document(), texts(&world));
+            assert!(texts.iter().all(|text| *text == texts[0]), "{author} {after}: {texts:?}");
+            for other in others {
+                assert_eq!(world.node(other).cluster.document(), view, "{author} {after}");
+            }
+            world.assert_view(&[1, 2, 3]);
+            world.assert_owned();
+        }
+    }
+}
+
+#[test]
 fn a_node_with_another_document_serves_nothing_before_it_has_that_of_the_others() {
     for policy in POLICIES {
         let mut world = world(3, policy);

@@ -98,8 +98,15 @@ impl Documents {
         self.needed = Some((id, from));
     }
 
-    fn relation(&self, id: DocumentId) -> Option<Relation> {
-        self.known.iter().find(|(known, _)| *known == id).map(|(_, relation)| *relation)
+    /// How a document stands to `ours`, the one in force here, if that is known. What we proposed
+    /// ourselves nobody has to give us: it may have come into force while we were away.
+    fn relation(&self, id: DocumentId, ours: DocumentId) -> Option<Relation> {
+        let known = self.known.iter().find(|(known, _)| *known == id);
+        known.map(|(_, relation)| *relation).or_else(|| {
+            let staged = self.staged.as_ref().filter(|staged| staged.blob.id == id)?;
+            let newer = staged.ancestors.contains(&ours);
+            Some(if newer { Relation::Newer } else { Relation::Apart })
+        })
     }
 
     fn learn(&mut self, id: DocumentId, relation: Relation) {
@@ -282,12 +289,17 @@ impl Cluster {
         }
         let unknown = self.foreign().find(|sight| {
             let id = sight.said.document;
-            missing(id) && self.documents.relation(id).is_none()
+            missing(id) && self.relation(id).is_none()
         });
         match unknown {
             Some(sight) => Some((sight.said.document, sight.peer.id)),
             None => self.chosen().filter(|(id, _)| missing(*id)),
         }
+    }
+
+    /// How a document stands to the one in force, if that is known.
+    fn relation(&self, id: DocumentId) -> Option<Relation> {
+        self.documents.relation(id, self.settings.document)
     }
 
     /// Those who are heard, are not of our view, and have another document in force.
@@ -307,7 +319,7 @@ impl Cluster {
 
     /// The document of another that is to take the place of ours, and who has it.
     fn chosen(&self) -> Option<(DocumentId, NodeId)> {
-        let right = |sight: &&Sight| match self.documents.relation(sight.said.document) {
+        let right = |sight: &&Sight| match self.relation(sight.said.document) {
             Some(Relation::Newer) => true,
             Some(Relation::Apart) => self.gives_way_to(sight),
             Some(Relation::Older) | None => false,
@@ -355,7 +367,7 @@ impl Cluster {
         if waits || self.settings.alone() {
             return;
         }
-        let newer = self.documents.relation(id) == Some(Relation::Newer);
+        let newer = self.relation(id) == Some(Relation::Newer);
         let origin = if newer { Origin::CaughtUp } else { Origin::Overruled };
         self.carry_out(id, origin);
     }
