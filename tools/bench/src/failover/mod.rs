@@ -57,6 +57,13 @@ pub fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         };
         let (silent, planned) = (side.silence()?, side.hand_over()?);
         let lost = planned.lost as f64;
+        // A round takes a minute: whoever waits sees it go on.
+        eprintln!(
+            "bench: failover: {}: silent failure {:.1} ms, planned move {lost} lost, {:.1} ms",
+            side.kind.label(),
+            silent.gap.as_secs_f64() * 1e3,
+            planned.gap.as_secs_f64() * 1e3
+        );
         Ok([silent.gap.as_secs_f64(), planned.gap.as_secs_f64(), lost, patience])
     })?;
     // What follows is the same each time, and so is done once.
