@@ -13,7 +13,7 @@ use lab::play::Nodes;
 use lab::{Place, clock, network};
 use nix::sys::signal::{SigSet, Signal};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ pub use one::run_in_lab;
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// What is shown.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Demo {
     /// Unattended: end after the story, with success or failure
     #[arg(long)]
@@ -33,20 +33,29 @@ pub struct Demo {
     /// One appliance alone, and what it does for the servers behind it
     #[arg(long)]
     one: bool,
+    /// The supervisor binary; by default it is built
+    #[arg(long)]
+    supervisor: Option<PathBuf>,
 }
 
 /// Boots appliances, tells the story, and stays until Ctrl-C; with `check`, ends after the story.
 ///
 /// # Errors
 /// A sentence. Everything is removed in any case.
-pub fn run(root: &Path, demo: Demo) -> Result<ExitCode, String> {
+pub fn run(root: &Path, demo: &Demo) -> Result<ExitCode, String> {
     privilege::check()?;
     packages::need(&[packages::LAB, packages::IMAGE, packages::QEMU])
         .map_err(|missing| missing.to_string())?;
     println!("Building the supervisor and its image.");
-    let supervisor = artifacts::supervisor(root)?;
+    let supervisor = match &demo.supervisor {
+        Some(path) => path.clone(),
+        None => artifacts::supervisor(root)?,
+    };
     let artifacts = appliance::image(root, &supervisor)?;
-    if let Some(code) = privilege::again_as_root(&[])? {
+    // Built before we become root, so that what cargo writes stays ours.
+    let more = format!("--supervisor={}", supervisor.display());
+    let more = if demo.supervisor.is_none() { vec![more.as_str()] } else { vec![] };
+    if let Some(code) = privilege::again_as_root(&more)? {
         return Ok(code);
     }
     let begin = clock::now();

@@ -103,7 +103,7 @@ enum LabVerb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
-        Verb::Demo(demo) => demo::run(&root(), demo),
+        Verb::Demo(demo) => demo::run(&root(), &demo),
         Verb::LabScenario => demo::run_in_lab(&root()),
         Verb::BrowserTest(told) => browser::run(&root(), told),
         Verb::Test { all } => verify::run(&root(), all),
