@@ -14,11 +14,14 @@ use lab::{Place, network, switches};
 use qemu_tests::{Accelerator, End, Guest, Limit, Machine, Port, Turn, Wire};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The board that runs in QEMU.
 const BOARD: &str = "qemu-x86_64";
 /// The memory of a machine that is one of several, in MiB.
 const ONE_OF_SEVERAL: u32 = 192;
+/// For several that boot at once on few cores which others use as well.
+const BOOTS: Limit = Limit(Duration::from_secs(180));
 /// What the appliance says last when it boots.
 const SERVING: &str = "boot: serving";
 /// What every line of its boot list holds.
@@ -178,7 +181,7 @@ impl Nodes for Appliances<'_> {
     fn start(&mut self, nodes: &[&Host]) -> Result<(), String> {
         nodes.iter().try_for_each(|node| self.switch_on(node))?;
         for node in nodes {
-            let served = self.guest(&node.name)?.expect(SERVING, Limit::BOOT);
+            let served = self.guest(&node.name)?.expect(SERVING, BOOTS);
             served.map_err(|silence| silence.to_string())?;
             // The rest of that line.
             let line = self.guest(&node.name)?.expect("\n", Limit::ANSWER);
