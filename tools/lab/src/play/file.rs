@@ -450,23 +450,18 @@ mod tests {
     }
 
     #[test]
-    fn every_scenario_of_the_tree_is_legal_on_both_substrates() {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    fn every_scenario_of_clusters_is_legal_on_both_substrates() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/cluster");
         let mut count = 0;
-        for folder in [here.clone(), here.join("cluster")] {
-            for entry in std::fs::read_dir(&folder).expect("the scenarios are there") {
-                let path = entry.expect("an entry").path();
-                if path.extension().is_none_or(|ending| ending != "toml") {
-                    continue;
-                }
-                let script = Script::read(&path).unwrap_or_else(|wrong| panic!("{wrong}"));
-                for guests in [false, true] {
-                    script.design(guests).unwrap_or_else(|wrong| panic!("{wrong}"));
-                }
-                count += 1;
+        for entry in std::fs::read_dir(&folder).expect("the scenarios are there") {
+            let path = entry.expect("an entry").path();
+            let script = Script::read(&path).unwrap_or_else(|wrong| panic!("{wrong}"));
+            for guests in [false, true] {
+                script.design(guests).unwrap_or_else(|wrong| panic!("{wrong}"));
             }
+            count += 1;
         }
-        assert!(count > 20, "only {count} files were found");
+        assert!(count > 15, "only {count} files were found");
     }
 
     #[test]
