@@ -126,7 +126,8 @@ test("a commit that nobody confirms counts down on every page and returns", asyn
   await enter(theirs.page);
   const document = await configure(page);
   await turn(theirs.page, "configuration");
-  await theirs.page.waitForSelector("#change:disabled");
+  await theirs.page.waitForSelector("#take-over:visible");
+  assert.ok(await theirs.page.isHidden("#change"));
   assert.match(await theirs.page.textContent("#holder"), /^ann at the web page holds the candidate/);
   await page.fill("#text", document.replace('"200ms"', '"250ms"'));
   await page.click("#compare");
@@ -157,6 +158,33 @@ test("a commit that nobody confirms counts down on every page and returns", asyn
   const config = await page.request.get(`${pageUrl}api/v1/config`);
   assert.ok(!(await config.text()).includes("250ms"), "what was in force is again");
   assert.deepEqual(ours.complaints, []);
+  assert.deepEqual(theirs.complaints, []);
+  await leave(theirs);
+  await leave(ours);
+});
+
+test("a candidate is taken over, and what was changed goes to its user", async () => {
+  const [ours, theirs] = [await visit(browser), await visit(browser)];
+  await enter(ours.page);
+  await enter(theirs.page);
+  const typed = (await configure(ours.page)).replace('"200ms"', '"350ms"');
+  await ours.page.fill("#text", typed);
+  await ours.page.click("#check");
+  await ours.page.waitForSelector("#result[data-tone=good]");
+  await turn(theirs.page, "configuration");
+  await theirs.page.click("#take-over");
+  await theirs.page.waitForSelector("#question[open]");
+  await judge(theirs.page, "the question whether to take over");
+  await shoot(theirs.page, "take-over");
+  await theirs.page.click("#question-yes");
+  await theirs.page.waitForFunction((text) => document.querySelector("#text").value.trimEnd() === text.trimEnd(), typed);
+  assert.match(await theirs.page.textContent("#result-text"), /your candidate of before is back/);
+  await ours.page.waitForSelector("#take-over:visible");
+  await turn(ours.page, "events");
+  await ours.page.waitForSelector('#timeline li:has-text("candidate-left")');
+  await theirs.page.click("#discard");
+  await theirs.page.click("#question-yes");
+  await theirs.page.waitForSelector("#change:visible");
   assert.deepEqual(theirs.complaints, []);
   await leave(theirs);
   await leave(ours);

@@ -68,7 +68,7 @@ export async function enter(page, name = user) {
   await page.waitForSelector("#contact[data-state=on]");
 }
 
-// A session that is left holds nothing; one that is not holds the candidate for half an hour.
+// A session that is left holds nothing; one that is not holds the candidate for a minute more.
 export async function leave({ context, page }) {
   await page.click("#sign-out");
   await page.waitForSelector("#question[open], #sign-in:visible");

@@ -94,7 +94,7 @@ pub(crate) fn options(before: &str, scope: Scope) -> Options {
             }
             Action::Show(_)
             | Action::Ask(_)
-            | Action::Configure
+            | Action::Configure { .. }
             | Action::Leave { .. }
             | Action::Load
             | Action::Logout => {}

@@ -129,7 +129,7 @@ fn read(text: &str, scope: Scope, commands: &[&'static Command]) -> Result<Line,
             }
             Action::Show(_)
             | Action::Ask(_)
-            | Action::Configure
+            | Action::Configure { .. }
             | Action::Leave { .. }
             | Action::Load
             | Action::Logout => {}
@@ -157,7 +157,7 @@ fn run(text: &str, first: &str, scope: Scope) -> Result<Line, Confusion> {
     let rest = text.trim_start().get(first.len()..).unwrap_or_default();
     match line(rest, scope)? {
         Line::Empty => Err(Confusion::Incomplete(words_at(&scope.commands(), 0))),
-        Line::Run(Command { action: Action::Configure | Action::Logout, name, .. }, ..) => {
+        Line::Run(Command { action: Action::Configure { .. } | Action::Logout, name, .. }, ..) => {
             Err(Confusion::Unknown((*name).to_owned(), Vec::new()))
         }
         meaning @ (Line::Run(..) | Line::Help(_)) => Ok(meaning),

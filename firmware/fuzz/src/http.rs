@@ -179,7 +179,7 @@ impl Host {
         let (sender, queries) = mpsc::channel(limits::WEB_QUERIES);
         let (judge, attempts) = mpsc::channel(limits::SIGN_IN_QUEUE);
         let (_, captured) = tokio::sync::watch::channel(Some(Arc::from(&b"a capture"[..])));
-        let part = Arc::new(|_| ());
+        let part = Arc::new(|_, _| ());
         let outside = Outside { clock, queries: sender, attempts: judge, part, captured };
         let site = Site::new(outside, "n1", "AA:BB").ok()?;
         let role = [Role::View, Role::Operate, Role::Configure][usize::from(choices & 3) % 3];

@@ -75,6 +75,13 @@ pub enum Event {
         /// It returns unless it is confirmed.
         unconfirmed: bool,
     },
+    /// Somebody left a candidate with changes without giving it up.
+    CandidateLeft {
+        /// Whose it is.
+        user: String,
+        /// Why it is nobody's to change now.
+        reason: String,
+    },
     /// A configuration that waited to be confirmed stays.
     ConfigConfirmed {
         /// Its number.
@@ -263,6 +270,7 @@ impl Event {
             Self::ConfigLoaded { .. } => "config-loaded",
             Self::ConfigFailed { .. } => "config-failed",
             Self::ConfigCommitted { .. } => "config-committed",
+            Self::CandidateLeft { .. } => "candidate-left",
             Self::ConfigConfirmed { .. } => "config-confirmed",
             Self::ConfigReturned { .. } => "config-returned",
             Self::ConfigPulled { .. } => "config-pulled",
@@ -313,6 +321,7 @@ impl Event {
             Self::BootStep { .. }
             | Self::ConfigLoaded { .. }
             | Self::ConfigCommitted { .. }
+            | Self::CandidateLeft { .. }
             | Self::ConfigConfirmed { .. }
             | Self::ConfigPulled { .. }
             | Self::CertificateRenewed { .. }
@@ -361,6 +370,11 @@ impl fmt::Display for Event {
             Self::ConfigCommitted { revision, user, changes, unconfirmed } => {
                 committed(f, *revision, user, *changes, *unconfirmed)
             }
+            Self::CandidateLeft { user, reason } => write!(
+                f,
+                "config: the candidate of {user} is put aside, {reason}; configure gives it back \
+                 to {user}"
+            ),
             Self::ConfigConfirmed { revision } => {
                 write!(f, "config: revision {revision} is confirmed")
             }
@@ -428,7 +442,11 @@ fn committed(
     unconfirmed: bool,
 ) -> fmt::Result {
     let wait = if unconfirmed { ", to be confirmed" } else { "" };
-    write!(f, "config: {user} committed revision {revision}, {changes} changes{wait}")
+    match changes {
+        0 => write!(f, "config: {user} committed revision {revision}, no key changed{wait}"),
+        1 => write!(f, "config: {user} committed revision {revision}, 1 change{wait}"),
+        _ => write!(f, "config: {user} committed revision {revision}, {changes} changes{wait}"),
+    }
 }
 
 fn overruled(
@@ -537,6 +555,12 @@ mod tests {
                 },
                 "config-committed",
                 "config: ann committed revision 4, 2 changes, to be confirmed",
+            ),
+            (
+                Event::CandidateLeft { user: text("ann"), reason: text("its session ended") },
+                "candidate-left",
+                "config: the candidate of ann is put aside, its session ended; configure gives it \
+                 back to ann",
             ),
             (
                 Event::ConfigConfirmed { revision: 4 },

@@ -286,6 +286,9 @@ pub const OPERATOR_SESSIONS: usize = 128;
 pub const REVISIONS: usize = 50;
 /// Octets of the documents of those before it, all together.
 pub const REVISION_OCTETS: usize = 2 * DOCUMENT_OCTETS;
+/// Candidates that their users left without giving them up, kept until they return: one of each
+/// user.
+pub const CANDIDATES_ASIDE: usize = 4;
 /// Letters of the comment on a commit.
 pub const COMMENT_LETTERS: usize = 200;
 /// Minutes to confirm a commit at most.
@@ -335,6 +338,10 @@ pub const WEB_SESSIONS: usize = 64;
 pub const WEB_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
 /// A session ends after so long, whoever uses it.
 pub const WEB_SESSION_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
+/// A session in which nobody was heard of for so long keeps nobody else from changing the
+/// configuration. An open page is heard of each second; one that has lost its box for a moment
+/// is back sooner.
+pub const WEB_SESSION_SILENT: Duration = Duration::from_secs(60);
 /// For a TLS handshake, for a request's head, and between two requests of a connection.
 pub const WEB_HEAD_TIME: Duration = Duration::from_secs(10);
 /// Headers of a request.
@@ -431,6 +438,7 @@ const _: () = assert!(CHECK_RISE_DEFAULT <= CHECK_COUNT && CHECK_FALL_DEFAULT <=
 const _: () = assert!(QUOTE_OCTETS < NAME_OCTETS && INTERFACE_OCTETS < NAME_OCTETS);
 const _: () = assert!(CONSOLE_LINE_OCTETS > 2 * NAME_OCTETS, "a line holds a path of names");
 const _: () = assert!(WEB_SESSION_IDLE.as_secs() < WEB_SESSION_LIFETIME.as_secs());
+const _: () = assert!(WEB_SESSION_SILENT.as_secs() < WEB_SESSION_IDLE.as_secs());
 const _: () = assert!(WEB_BODY_OCTETS > 4 * WEB_PASSWORD_OCTETS, "a name and a password, escaped");
 const _: () = assert!(WEB_HEAD_OCTETS >= 8_192, "hyper panics below");
 const _: () = assert!(WEB_LOG_LINES <= LOG_LINES);

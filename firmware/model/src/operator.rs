@@ -150,7 +150,10 @@ pub enum Request {
     /// reply to what ends comes early.
     Stop,
     /// To change the candidate: nobody else may meanwhile.
-    ConfigureEnter,
+    ConfigureEnter {
+        /// From whoever has it, whose changes are put aside; else that is a reason to refuse.
+        take_over: bool,
+    },
     /// To change it no more.
     ConfigureExit {
         /// What was changed and not committed is given up; else that is a reason to refuse.
@@ -219,7 +222,7 @@ impl Request {
             | Self::DrainNode { .. }
             | Self::Ping { .. }
             | Self::Capture { .. } => Role::Operate,
-            Self::ConfigureEnter
+            Self::ConfigureEnter { .. }
             | Self::ConfigureExit { .. }
             | Self::Set { .. }
             | Self::Delete { .. }

@@ -1,6 +1,7 @@
 //! control: `node::Control` in its thread, and nothing that can take long.
 
 mod captures;
+mod desk;
 pub mod documents;
 mod errands;
 mod load;
@@ -23,10 +24,11 @@ use model::operator::{Origin, Reply, Request, Topic};
 use model::status::{Cause, Version};
 use netio::Wake;
 use node::membership::Wanted;
-use node::revisions::{Apply, Due, Engine, Outcome};
+use node::revisions::{Apply, Engine, Outcome};
 use node::status::Measured;
 use node::{Control, Exhausted, Said};
 use tokio::sync::mpsc;
+use web::Gone;
 
 use crate::clock;
 use crate::faces::Order;
@@ -36,6 +38,7 @@ use crate::others::Others;
 use crate::ports::{Change, Doors};
 use crate::wiring::{ControlEnds, PortChange};
 
+pub use desk::{Desk, desk};
 pub use parting::Ending;
 
 /// Without anything to do control looks around this often: the proof that it makes progress.
@@ -86,10 +89,10 @@ pub struct ControlThread {
     pub orders: mpsc::Sender<Order>,
     /// The capture that is under way.
     pub running: Option<captures::Running>,
-    /// From consoles: sessions that are over.
-    pub ended: Receiver<u64>,
+    /// From consoles: sessions that nobody is in any more.
+    pub ended: Receiver<(u64, Gone)>,
     /// The configuration and its changes.
-    pub engine: Engine,
+    pub desk: Desk,
     /// The other threads that carry it out.
     pub others: Others,
     /// Grows while control makes progress.
@@ -122,7 +125,7 @@ impl ControlThread {
             self.hear_probes(now);
             self.confer(now, &state);
             self.control.handle_timeout(now);
-            self.look_at_configuration(now, &mut state);
+            self.look_at_desk(now, &state);
             self.look_at_capture();
             self.publish(now, &mut state);
             self.say();
@@ -244,12 +247,6 @@ impl ControlThread {
 
     fn reply(&mut self, question: &Question, now: Instant, state: &State) -> Reply {
         let Question { origin, request, .. } = question;
-        if let Some(outcome) = self.engine.handle_request(now, origin, request) {
-            return match self.settle(outcome, now, state) {
-                Answer::Now(reply) => reply,
-                Answer::Later(_) => documents::unanswered(),
-            };
-        }
         let topic = match request {
             Request::Show(topic) => *topic,
             Request::Reboot => {
@@ -275,7 +272,7 @@ impl ControlThread {
             Request::Ping { .. }
             | Request::Capture { .. }
             | Request::Stop
-            | Request::ConfigureEnter
+            | Request::ConfigureEnter { .. }
             | Request::ConfigureExit { .. }
             | Request::Set { .. }
             | Request::Delete { .. }
@@ -319,31 +316,6 @@ impl ControlThread {
         })
     }
 
-    /// Hears of sessions that are over, and returns from commits that nobody confirmed.
-    fn look_at_configuration(&mut self, now: Instant, state: &mut State) {
-        let mut ended: Vec<Due> = Vec::new();
-        while let Ok(session) = self.ended.try_recv() {
-            ended.extend(self.engine.session_ended(now, session));
-            // Full: what goes on ends by itself.
-            let _ = self.orders.try_send(Order::Stop(session));
-        }
-        ended.extend(self.engine.handle_timeout(now));
-        for due in ended {
-            let done = match due {
-                Due::Apply(apply) => self.apply(now, *apply, state).map_err(|why| why.to_string()),
-                // It is proposed again until it is in force.
-                Due::Propose(proposal) => self.propose(now, *proposal, state).map(drop),
-            };
-            if let Err(first) = done {
-                let document = "the revision before".into();
-                self.journal.note(&Event::ConfigFailed { document, problems: 1, first });
-            }
-        }
-        while let Some(event) = self.engine.poll_event() {
-            self.journal.note(&event);
-        }
-    }
-
     /// Carries out what comes of a request.
     fn settle(&mut self, outcome: Outcome, now: Instant, state: &State) -> Answer {
         let Outcome { reply, apply, propose } = outcome;
@@ -355,28 +327,23 @@ impl ControlThread {
         }
         let refused = apply.as_ref().and_then(|apply| self.refuse_alone(&apply.config));
         if let Some(sentence) = refused {
-            self.engine.undo();
+            self.desk.with(Engine::undo);
             return Answer::Now(Reply::Refused(sentence));
         }
         let Some(Err(why)) = apply.map(|apply| self.apply(now, apply, state)) else {
             return Answer::Now(reply);
         };
-        self.engine.undo();
+        self.desk.with(Engine::undo);
         Answer::Now(Reply::Refused(why.to_string()))
     }
 
-    /// Answers a question, unless the other boxes have to be asked first.
+    /// Answers a question, at once or when what it takes has been done.
     fn answer_one(&mut self, question: Question, now: Instant, state: &State) {
-        if documents::may_wait(&question.request) {
-            let (origin, request) = (&question.origin, &question.request);
-            let outcome = self.engine.handle_request(now, origin, request);
-            let answer = outcome.map(|outcome| self.settle(outcome, now, state));
-            match answer {
-                Some(Answer::Later(id)) => self.wait_for_decision(id, question),
-                Some(Answer::Now(reply)) => questions::deliver(question, reply),
-                None => questions::deliver(question, documents::unanswered()),
-            }
-            return self.confer(now, state);
+        if Engine::answers(&question.request) {
+            return self.ask_engine(question, now, state);
+        }
+        if let Some(engine) = self.desk.home() {
+            engine.session_seen(now, &question.origin);
         }
         let reply = self.reply(&question, now, state);
         questions::deliver(question, reply);
@@ -401,7 +368,7 @@ impl ControlThread {
         let deadlines = [
             self.control.next_deadline(),
             self.doors.next_deadline(),
-            self.engine.next_deadline(),
+            self.desk.next_deadline(),
             member.and_then(membership::Membership::next_deadline),
             member.map(|_| state.load.due()),
         ];

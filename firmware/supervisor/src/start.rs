@@ -22,7 +22,7 @@ use crate::auth::Auth;
 use crate::boot::{self, Machine};
 use crate::clock;
 use crate::control::documents::Waiting;
-use crate::control::{ControlThread, Ending};
+use crate::control::{ControlThread, Ending, desk};
 use crate::faces::{Errands, Faces, Kept, Line, LineSession, News, Order, Post};
 use crate::forward::{Worker, empty_measurements};
 use crate::gates::Gates;
@@ -125,6 +125,8 @@ fn start(
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
     let (name, shared) = (plan.node().name.clone(), member.is_some());
+    let (desk, clerk) = desk(engine(text, name, shared), control_wake.clone());
+    threads.critical("documents", Manner::default(), journal, move || clerk.run());
     let control = ControlThread {
         control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),
         doors,
@@ -135,7 +137,7 @@ fn start(
         orders,
         running: None,
         ended,
-        engine: engine(text, name, shared),
+        desk,
         others: Others { probes: renewer, probes_wake, faces: news },
         progress,
         member,

@@ -148,12 +148,12 @@ function render() {
   let words = "This is what is in force. Who changes it works on a candidate, and nobody else can meanwhile.";
   if (!may()) words = "The document is for users whose role is configure. Revisions are for everybody.";
   else if (holds()) words = `You hold the candidate, for ${span(now - holder.since)}. The box goes on with what is in force until you commit.`;
-  if (locked) words = `${who(holder)} holds the candidate, for ${span(now - holder.since)}. Until it is given up nobody else can change it.`;
+  if (locked) words = `${who(holder)} holds the candidate, for ${span(now - holder.since)}. Until it is given up or taken over nobody else can change it.`;
   say("holder", words);
   byId("editor").hidden = !may();
   byId("place").hidden = !holds();
-  byId("change").hidden = !may() || holds();
-  byId("change").disabled = locked;
+  byId("change").hidden = !may() || holds() || locked;
+  byId("take-over").hidden = !may() || !locked;
   for (const id of ["check", "compare", "discard", "commit-form"]) byId(id).hidden = !holds();
   text.readOnly = !holds();
   byId("editor").dataset.open = holds();
@@ -189,15 +189,22 @@ async function busy(button, work) {
 }
 const on = (id, work) => byId(id).addEventListener("click", () => busy(byId(id), work));
 
-on("change", async () => {
-  const { ok, value } = await command("configure");
+async function enter(parameters) {
+  const { ok, value } = await command("configure", parameters);
   if (!ok) return tell(value.message, "bad");
-  hush();
   candidate = { ...candidate, holder: { session: me.session, user: me.user, face: "web", since: now } };
   held = true;
   render();
   await fetchDocument();
+  // It says whether a candidate that was left is back.
+  tell(value.done);
   text.focus();
+}
+on("change", () => enter({}));
+on("take-over", async () => {
+  const whose = who(candidate.holder);
+  const question = `What ${whose} changed and did not commit is put aside, and given back to that user with the next change.`;
+  if (await confirm(`Take the candidate over from ${whose}?`, question, "Take over", true)) await enter({ take_over: true });
 });
 on("check", async () => {
   if (!(await push())) return;

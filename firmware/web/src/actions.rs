@@ -6,7 +6,8 @@
 //! | `drain/server`, `undrain/server` | `{"pool", "server"}` | `drain server POOL SERVER` |
 //! | `move/vip` | `{"vip", "node"}` | `move vip VIP to NODE` |
 //! | `drain/node`, `restore/node` | `{"node"}` | `drain node NODE` |
-//! | `configure`, `exit` | `{}`, `{"discard": true}` | `configure`, `exit discard` |
+//! | `configure` | `{}`, `{"take_over": true}` | `configure`, `configure take-over` |
+//! | `exit` | `{}`, `{"discard": true}` | `exit`, `exit discard` |
 //! | `set`, `delete`, `show` | `{"path", "value"}`, `{"path"}` | `set PATH VALUE` |
 //! | `load` | `{"text"}` | `load`: the whole document |
 //! | `compare`, `commit/check`, `commit/confirm` | `{}` | the same |
@@ -46,7 +47,7 @@ const ACTIONS: &[Action] = &[
     action("restore/node", |body| {
         Ok(Request::DrainNode { node: text(body, "node")?, drain: false })
     }),
-    action("configure", |_| Ok(Request::ConfigureEnter)),
+    action("configure", |body| Ok(Request::ConfigureEnter { take_over: flag(body, "take_over")? })),
     action("exit", |body| Ok(Request::ConfigureExit { discard: flag(body, "discard")? })),
     action("set", |body| {
         Ok(Request::Set { path: text(body, "path")?, value: text(body, "value")? })
@@ -203,7 +204,8 @@ mod tests {
                 r#"{"node": "n2"}"#,
                 Request::DrainNode { node: text("n2"), drain: false },
             ),
-            ("configure", "", Request::ConfigureEnter),
+            ("configure", "", Request::ConfigureEnter { take_over: false }),
+            ("configure", r#"{"take_over": true}"#, Request::ConfigureEnter { take_over: true }),
             ("exit", "{}", Request::ConfigureExit { discard: false }),
             ("exit", r#"{"discard": true}"#, Request::ConfigureExit { discard: true }),
             ("show", "{}", Request::ShowCandidate { path: text("") }),

@@ -22,7 +22,7 @@
 //! * Heads and bodies have limits, sessions have a number, passwords are judged one at a time.
 //! * A session of this face is a session of the configuration engine: when it ends, by signing out,
 //!   by silence or with this program, it gives up the candidate, and what it committed and did not
-//!   confirm returns.
+//!   confirm returns. The candidate is given up by a short silence already: a page that was closed.
 //! * Every address but the page's own files and the sign-in answers 401 without a session; what
 //!   changes something needs the session's secret in a header as well, which another site's page
 //!   cannot know.
@@ -47,6 +47,6 @@ mod tests;
 mod tls;
 
 pub use connection::Standing;
-pub use outside::{Attempt, Outside, Query, Verdict};
+pub use outside::{Attempt, Gone, Outside, Query, Verdict};
 pub use site::Site;
 pub use tls::{Identity, IdentityError};

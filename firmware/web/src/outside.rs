@@ -18,10 +18,19 @@ pub struct Outside {
     pub queries: mpsc::Sender<Query>,
     /// Judges passwords.
     pub attempts: mpsc::Sender<Attempt>,
-    /// Hears which sessions are over. Must not wait for anything.
-    pub part: Arc<dyn Fn(u64) + Send + Sync>,
+    /// Hears which sessions nobody is in any more. Must not wait for anything.
+    pub part: Arc<dyn Fn(u64, Gone) + Send + Sync>,
     /// The file of the last capture (draft-ietf-opsawg-pcap), if there was one.
     pub captured: watch::Receiver<Option<Arc<[u8]>>>,
+}
+
+/// What has become of who was in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The session is over.
+    Over,
+    /// Nothing was heard of them for a while. They may come back.
+    Silent,
 }
 
 /// What somebody asks.

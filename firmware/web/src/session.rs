@@ -24,6 +24,8 @@ pub struct Session {
     since: Instant,
     /// When it last asked for something.
     used: Instant,
+    /// It was told that nobody is there; not again before somebody is.
+    silent: bool,
 }
 
 impl Session {
@@ -60,6 +62,7 @@ impl Sessions {
             token,
             since: now,
             used: now,
+            silent: false,
         };
         // A program may have been judged twice at the same time.
         self.end(&key);
@@ -70,7 +73,7 @@ impl Sessions {
     pub fn find(&mut self, now: Instant, key: &Hash) -> Option<Session> {
         self.sweep(now);
         let session = self.all.get_mut(key)?;
-        session.used = now;
+        (session.used, session.silent) = (now, false);
         Some(session.clone())
     }
 
@@ -78,7 +81,7 @@ impl Sessions {
     pub fn lasts(&mut self, now: Instant, number: u64) -> bool {
         self.sweep(now);
         let session = self.all.values_mut().find(|session| session.number == number);
-        session.map(|session| session.used = now).is_some()
+        session.map(|session| (session.used, session.silent) = (now, false)).is_some()
     }
 
     /// Ends one.
@@ -99,6 +102,19 @@ impl Sessions {
     /// Ends those that nobody used for too long.
     pub fn sweep(&mut self, now: Instant) {
         self.retain(|session| !session.is_over(now));
+    }
+
+    /// Those that have become silent since this was asked last.
+    pub fn take_silent(&mut self, now: Instant) -> Vec<u64> {
+        let long = |session: &&mut Session| {
+            !session.silent && now.since(session.used) >= limits::WEB_SESSION_SILENT
+        };
+        let silent = self.all.values_mut().filter(long);
+        let tell = |session: &mut Session| {
+            session.silent = true;
+            session.number
+        };
+        silent.map(tell).collect()
     }
 
     /// Which are over since this was asked last.
@@ -195,6 +211,20 @@ mod tests {
         sessions.end_all();
         assert_eq!(sessions.take_over(), [FIRST + 5]);
         assert!(sessions.take_over().is_empty());
+    }
+
+    #[test]
+    fn a_session_that_becomes_silent_is_told_of_once_until_somebody_is_there_again() {
+        let mut sessions = Sessions::default();
+        begin(&mut sessions, at(0), 1, "ann");
+        begin(&mut sessions, at(0), 2, "bob");
+        let long = limits::WEB_SESSION_SILENT.as_secs();
+        assert!(sessions.lasts(at(long - 1), FIRST + 2), "a page that is open");
+        assert!(sessions.take_silent(at(long - 1)).is_empty());
+        assert_eq!(sessions.take_silent(at(long)), [FIRST + 1]);
+        assert!(sessions.take_silent(at(long + 1)).is_empty(), "once");
+        assert!(sessions.find(at(long + 2), &key(1)).is_some(), "it is not over");
+        assert_eq!(sessions.take_silent(at(2 * long + 2)), [FIRST + 1, FIRST + 2]);
     }
 
     #[test]

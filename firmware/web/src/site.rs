@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::live::Broadcast;
-use crate::outside::{Outside, Query};
+use crate::outside::{Gone, Outside, Query};
 use crate::secret::{self, Hash, NoRandomness};
 use crate::session::{Session, Sessions};
 
@@ -85,15 +85,19 @@ impl Site {
         let result = act(&mut sessions);
         let over = sessions.take_over();
         drop(sessions);
-        over.into_iter().for_each(|session| (self.outside.part)(session));
+        over.into_iter().for_each(|session| (self.outside.part)(session, Gone::Over));
         result
     }
 
-    /// Ends sessions that nobody uses, for ever: what they hold is given back though nobody asks.
+    /// Looks after sessions that nobody uses, for ever: what they hold is given back though nobody
+    /// asks, soon where others may want it, and at last with the session itself.
     pub(crate) async fn sweep(&self) {
         loop {
             tokio::time::sleep(limits::WEB_SESSION_SWEEP).await;
-            self.sessions(|sessions| sessions.sweep(self.now()));
+            let now = self.now();
+            self.sessions(|sessions| sessions.sweep(now));
+            let silent = self.sessions(|sessions| sessions.take_silent(now));
+            silent.into_iter().for_each(|session| (self.outside.part)(session, Gone::Silent));
         }
     }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
-use crate::{Attempt, Identity, Outside, Query, Site, Standing, Verdict};
+use crate::{Attempt, Gone, Identity, Outside, Query, Site, Standing, Verdict};
 
 const REMOTE: &str = "192.0.2.101:4711";
 
@@ -23,18 +23,18 @@ fn clock() -> Instant {
 
 /// A box with one user, `ann`, whose password is `right`, and no flows.
 fn site() -> Arc<Site> {
-    site_for(Role::View, Arc::new(|_| {}))
+    site_for(Role::View, Arc::new(|_, _| {}))
 }
 
 /// The same where `ann` has a role, and `part` hears which sessions are over.
-fn site_for(role: Role, part: Arc<dyn Fn(u64) + Send + Sync>) -> Arc<Site> {
+fn site_for(role: Role, part: Arc<dyn Fn(u64, Gone) + Send + Sync>) -> Arc<Site> {
     site_with(role, part, None)
 }
 
 /// The same with the file of a capture.
 fn site_with(
     role: Role,
-    part: Arc<dyn Fn(u64) + Send + Sync>,
+    part: Arc<dyn Fn(u64, Gone) + Send + Sync>,
     captured: Option<Arc<[u8]>>,
 ) -> Arc<Site> {
     let (queries, mut asked) = mpsc::channel::<Query>(limits::WEB_QUERIES);
@@ -180,7 +180,7 @@ async fn a_capture_is_for_those_who_may_capture() {
         (Role::Operate, None, "HTTP/1.1 404 "),
     ] {
         let captured = captured.map(|text: &str| Arc::from(text.as_bytes()));
-        let site = site_with(role, Arc::new(|_| {}), captured);
+        let site = site_with(role, Arc::new(|_, _| {}), captured);
         let cookie = cookie(&sign_in(&site, ANN, JSON).await);
         let (answer, _) = get(&site, "/api/v1/capture", &cookie).await;
         assert!(answer.starts_with(expected), "{role}: {answer}");
@@ -264,7 +264,7 @@ const SERVER: &str = r#"{"pool":"web","server":"s1"}"#;
 
 #[tokio::test(start_paused = true)]
 async fn commands_are_done_for_the_session_that_asks_if_its_role_may() {
-    let site = site_for(Role::Operate, Arc::new(|_| {}));
+    let site = site_for(Role::Operate, Arc::new(|_, _| {}));
     let welcome = sign_in(&site, ANN, JSON).await;
     let answer = command(&site, &welcome, "drain/server", SERVER, "").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -282,7 +282,7 @@ async fn commands_are_done_for_the_session_that_asks_if_its_role_may() {
 
 #[tokio::test(start_paused = true)]
 async fn a_whole_document_may_be_long_and_its_problems_have_places() {
-    let site = site_for(Role::Configure, Arc::new(|_| {}));
+    let site = site_for(Role::Configure, Arc::new(|_, _| {}));
     let welcome = sign_in(&site, ANN, JSON).await;
     let document = format!(r#"{{"text":"{}"}}"#, "a".repeat(50_000));
     let answer = command(&site, &welcome, "load", &document, "").await;
@@ -294,7 +294,7 @@ async fn a_whole_document_may_be_long_and_its_problems_have_places() {
 
 #[tokio::test(start_paused = true)]
 async fn another_sites_page_can_have_nothing_done() {
-    let site = site_for(Role::Configure, Arc::new(|_| {}));
+    let site = site_for(Role::Configure, Arc::new(|_, _| {}));
     let welcome = sign_in(&site, ANN, JSON).await;
     let cookie = cookie(&welcome);
     let length = SERVER.len();
@@ -321,7 +321,7 @@ async fn another_sites_page_can_have_nothing_done() {
 async fn sessions_that_end_are_told_of_even_when_nobody_asks_any_more() {
     let over = Arc::new(std::sync::Mutex::new(Vec::new()));
     let heard = over.clone();
-    let part = Arc::new(move |session: u64| heard.lock().unwrap().push(session & 0xFF));
+    let part = Arc::new(move |session: u64, _: Gone| heard.lock().unwrap().push(session & 0xFF));
     let site = site_for(Role::Configure, part);
     let welcome = sign_in(&site, ANN, JSON).await;
     let head = "POST /api/v1/sign-out HTTP/1.1\nhost: box\nconnection: close\ncontent-length: 0";

@@ -95,7 +95,10 @@ pub(crate) enum Action {
     /// It asks for something that depends on what was given.
     Ask(fn(&Given) -> Result<Request, Confusion>),
     /// It begins to change the configuration.
-    Configure,
+    Configure {
+        /// Though somebody else has it.
+        take_over: bool,
+    },
     /// It ends changing the configuration, and perhaps throws the changes away.
     Leave { discard: bool },
     /// It takes a whole document.
@@ -259,7 +262,7 @@ mod tests {
             let needed = match command.action {
                 Action::Show(topic) => Request::Show(topic).role(),
                 Action::Ask(make) => make(&given).map_or(command.role, |request| request.role()),
-                Action::Configure | Action::Leave { .. } | Action::Load | Action::Run => {
+                Action::Configure { .. } | Action::Leave { .. } | Action::Load | Action::Run => {
                     Role::Configure
                 }
                 Action::Help | Action::Logout if command.mode == Mode::Operation => Role::View,

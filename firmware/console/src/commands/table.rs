@@ -284,12 +284,21 @@ pub static COMMANDS: &[Command] = &[
         |given| Ok(Request::DrainNode { node: first(given), drain: false }),
     ),
     Command {
-        action: Action::Configure,
+        action: Action::Configure { take_over: false },
         ..plain(
             "configure",
             "change the configuration",
             "Leads to the commands of configuration. One session at a time may change it; who \
-             comes second is told who has it.",
+             comes second is told who has it. Who left changes without exit has them back.",
+            Role::Configure,
+        )
+    },
+    Command {
+        action: Action::Configure { take_over: true },
+        ..plain(
+            "configure take-over",
+            "change the configuration instead of who does",
+            "The changes of whoever had it are put aside; configure gives them back to that user.",
             Role::Configure,
         )
     },

@@ -89,8 +89,9 @@ impl Session {
                 Ok(request) => return self.ask(request, filters, self.mode),
                 Err(confusion) => self.refuse(&confusion),
             },
-            Action::Configure => {
-                return self.ask(Request::ConfigureEnter, filters, Mode::Configuration);
+            Action::Configure { take_over } => {
+                let request = Request::ConfigureEnter { take_over };
+                return self.ask(request, filters, Mode::Configuration);
             }
             Action::Leave { discard } => {
                 return self.ask(Request::ConfigureExit { discard }, filters, Mode::Operation);

@@ -15,7 +15,10 @@ fn told(session: &Session) -> String {
 /// A session in configuration.
 fn configuring() -> Session {
     let mut session = session(Access::Open);
-    assert_eq!(session.input(b"configure\r"), Some(Ask::Request(Request::ConfigureEnter)));
+    let enter = |take_over| Some(Ask::Request(Request::ConfigureEnter { take_over }));
+    assert_eq!(session.input(b"configure\r"), enter(false));
+    assert_eq!(session.reply(Reply::Refused("somebody else has it".into())), None);
+    assert_eq!(session.input(b"configure take-over\r"), enter(true));
     assert_eq!(session.reply(Reply::Done("yours".into())), None);
     session
 }

@@ -160,7 +160,7 @@ pub fn answer(request: Request) -> Reply {
         other @ (Request::Ping { .. } | Request::Capture { .. } | Request::Stop) => {
             panic!("{other:?} has several answers")
         }
-        change @ (Request::ConfigureEnter
+        change @ (Request::ConfigureEnter { .. }
         | Request::ConfigureExit { .. }
         | Request::Set { .. }
         | Request::Delete { .. }
@@ -237,7 +237,9 @@ fn candidate() -> Candidate {
 /// A box whose candidate always differs from what is in force, in the same way.
 fn configure(request: Request) -> Reply {
     match request {
-        Request::ConfigureEnter => Reply::Done("the configuration is yours to change".into()),
+        Request::ConfigureEnter { .. } => {
+            Reply::Done("the configuration is yours to change".into())
+        }
         Request::ConfigureExit { discard } if !discard => Reply::Refused(
             "there are changes that are not committed: commit or discard them".into(),
         ),

@@ -82,15 +82,17 @@ pub(super) fn find(
     let found = names.binary_search(&value.as_str()).ok();
     if found.is_none() {
         let what = format!("there is no {table} \"{}\"", clip(value));
-        report.absent(*at, place.key(key), what, candidates(value, names, table));
+        let guess = report.may_compare(names.len());
+        report.absent(*at, place.key(key), what, candidates(value, names, table, guess));
     }
     found
 }
 
 /// Names that a dangling reference could have meant.
-fn candidates(name: &str, names: &[&str], key: &str) -> String {
+fn candidates(name: &str, names: &[&str], key: &str, guess: bool) -> String {
     const SHOWN: usize = 5;
-    match nearest(name, names.iter().copied()) {
+    let compared = names.iter().copied().take(if guess { names.len() } else { 0 });
+    match nearest(name, compared) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None if names.is_empty() => format!("expected a [{key}.NAME] of that name"),
         None if names.len() > SHOWN => format!("expected the name of one of {}", names.len()),

@@ -33,6 +33,9 @@ impl fmt::Display for Problem {
 
 impl core::error::Error for Problem {}
 
+/// Names that are compared for the guesses of one report: some ten milliseconds.
+const COMPARISONS: usize = 20_000;
+
 /// Problems as they are found, by octet offset; places are counted at the end, if at all.
 pub(super) struct Report<'t> {
     text: &'t str,
@@ -40,6 +43,8 @@ pub(super) struct Report<'t> {
     unlisted: usize,
     /// There are syntax errors: what is absent may be what could not be read.
     damaged: bool,
+    /// Names that may still be compared to guess what was meant.
+    comparisons: usize,
 }
 
 struct Found {
@@ -52,7 +57,7 @@ struct Found {
 
 impl<'t> Report<'t> {
     pub(super) const fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new(), unlisted: 0, damaged: false }
+        Self { text, found: Vec::new(), unlisted: 0, damaged: false, comparisons: COMPARISONS }
     }
 
     /// Text that is no TOML.
@@ -71,8 +76,30 @@ impl<'t> Report<'t> {
         what: impl fmt::Display,
         legal: impl fmt::Display,
     ) {
+        if self.is_full() {
+            self.unlisted += 1;
+            return;
+        }
         let path = Some(path.to_string());
         self.keep(Found { at, path, what: what.to_string(), legal: legal.to_string() });
+    }
+
+    /// Whether what is found from now on is only counted.
+    pub(super) const fn is_full(&self) -> bool {
+        self.found.len() >= limits::PROBLEMS
+    }
+
+    /// Whether so many names may be compared to guess what was meant. A document with thousands of
+    /// wrong names among thousands of right ones is not looked at for minutes.
+    pub(super) const fn may_compare(&mut self, names: usize) -> bool {
+        let left = if self.is_full() { None } else { self.comparisons.checked_sub(names) };
+        match left {
+            Some(left) => {
+                self.comparisons = left;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Something is not there. In a damaged document that says nothing.
@@ -120,10 +147,10 @@ impl<'t> Report<'t> {
     }
 
     fn keep(&mut self, found: Found) {
-        if self.found.len() < limits::PROBLEMS {
-            self.found.push(found);
-        } else {
+        if self.is_full() {
             self.unlisted += 1;
+        } else {
+            self.found.push(found);
         }
     }
 }

@@ -63,14 +63,17 @@ impl<'v, 't> Table<'v, 't> {
         section: &'static Section,
     ) -> Self {
         for (name, _) in entries.iter() {
-            let (at, path) = (name.span().start, place.key(name.get_ref()));
+            let at = name.span().start;
             match section.key(name.get_ref()) {
+                // Not worth a sentence that nobody gets.
+                None if report.is_full() => report.wrong(at, "", "", ""),
                 None => {
                     let what = format!("unknown key \"{}\"", clip(name.get_ref()));
-                    report.wrong(at, path, what, suggestion(name.get_ref(), section));
+                    let legal = suggestion(name.get_ref(), section);
+                    report.wrong(at, place.key(name.get_ref()), what, legal);
                 }
                 Some(Key { kind: kind @ Kind::Later, .. }) => {
-                    report.wrong(at, path, "not built yet", kind.legal());
+                    report.wrong(at, place.key(name.get_ref()), "not built yet", kind.legal());
                 }
                 Some(_) => {}
             }

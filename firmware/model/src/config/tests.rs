@@ -512,6 +512,31 @@ fn one_document_cannot_hold_more_than_the_limits() {
 }
 
 #[test]
+fn guesses_of_what_was_meant_end_where_they_would_take_long() {
+    let vips = (0..1_000).map(|n| {
+        let address = format!("10.1.{}.{}", n / 250, n % 250 + 1);
+        format!("[vip.address-{n}]\nnetwork = \"n\"\naddress = \"{address}\"\n")
+    });
+    let head = "[cluster]\nname = \"c\"\n[network.n]\nprefixes = [\"10.0.0.0/8\"]\n[pool.p]\n";
+    let service = |n: usize| {
+        format!(
+            "[service.s{n}]\nvip = \"adress-{n}\"\nprotocol = \"tcp\"\nports = \"{n}\"\n\
+             pool = \"p\"\n"
+        )
+    };
+    let right: String = core::iter::once(head.to_string()).chain(vips).collect();
+    let guessed = |services: usize| {
+        let text = (1..=services).fold(right.clone(), |text, n| text + &service(n));
+        let told = Config::parse(&text).unwrap_err();
+        assert_eq!(told.len(), services.min(limits::PROBLEMS + 1), "{:?}", told.first());
+        told.iter().filter(|problem| problem.legal.starts_with("did you mean")).count()
+    };
+    assert_eq!(guessed(20), 20);
+    assert_eq!(guessed(500), 20, "20,000 names are compared");
+    assert!(guessed(2_000) <= 20);
+}
+
+#[test]
 fn what_is_salvaged_has_legal_names_in_their_order() {
     let more = "[network.\"\\u0001\"]\nprefixes = [\"203.0.113.0/24\"]\n[user.\"a b\"]\n\
                 password = \"$argon2id$x\"\n[user.ann]\npassword = \"$argon2id$x\"\n[node.n1.port.\"\\u0001\"]\nnetwork = \"inside\"\n";

@@ -15,6 +15,7 @@
 //!
 //! No clock, no disk: what is to be carried out is handed to the caller.
 
+mod candidate;
 mod history;
 mod session;
 mod shared;
@@ -24,16 +25,16 @@ mod tests;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use base::Instant;
 use base::time::Duration;
-use model::config::document::{Document, EditError, diff};
+use model::config::document::{Document, diff};
 use model::config::{Config, Node, Problem};
 use model::event::Event;
 use model::limits;
-use model::operator::{Face, Origin, Reply, Request, Topic};
+use model::operator::{Face, Origin, Reply, Request, Role, Topic};
 use model::status::{Candidate, Unconfirmed};
 
 use history::{Entry, History};
@@ -76,6 +77,8 @@ pub struct Engine {
     history: History,
     sessions: Sessions,
     lock: Option<Lock>,
+    /// Candidates that nobody gave up and nobody holds, the newest last.
+    aside: Vec<Lock>,
     pending: Option<Pending>,
     /// What the last commit changed besides the history: whether what it followed was confirmed,
     /// and what waited to be. Until the commit is carried out it can be undone.
@@ -120,6 +123,7 @@ impl Engine {
             history: History::new(Entry::first(now, text)),
             sessions: Sessions::default(),
             lock: None,
+            aside: Vec::new(),
             pending: None,
             last: None,
             events: Vec::new(),
@@ -129,6 +133,17 @@ impl Engine {
     /// The document in force.
     pub fn text(&self) -> &str {
         &self.history.running().text
+    }
+
+    /// Whether a request is about the configuration.
+    pub const fn answers(request: &Request) -> bool {
+        matches!(request.role(), Role::Configure)
+            || matches!(
+                request,
+                Request::Show(
+                    Topic::Config | Topic::Revisions | Topic::Sessions | Topic::Candidate
+                )
+            )
     }
 
     /// What a session asks for about the configuration. `None`: it is about something else.
@@ -146,7 +161,7 @@ impl Engine {
                 Reply::Sessions(self.sessions.shown(self.lock.as_ref().map(|lock| lock.session)))
             }
             Request::Show(Topic::Candidate) => Reply::Candidate(self.waiting()),
-            Request::ConfigureEnter => self.enter(now, origin),
+            Request::ConfigureEnter { take_over } => self.enter(now, origin, *take_over),
             Request::ConfigureExit { discard } => self.exit(origin, *discard),
             Request::Set { path, value } => {
                 self.edit(origin, |lock| lock.change(|document| document.set(path, value)))
@@ -168,11 +183,7 @@ impl Engine {
             }
             Request::CommitConfirm => self.confirm(origin),
             Request::Rollback { number } => self.rollback(origin, *number),
-            Request::Replace { text } => self.edit(origin, |lock| {
-                lock.document = Document::parse(text).map_err(Refusal::Problems)?;
-                lock.written = Some(text.clone());
-                Ok(())
-            }),
+            Request::Replace { text } => self.replace(origin, text),
             Request::Show(
                 Topic::Ports
                 | Topic::Vips
@@ -198,18 +209,6 @@ impl Engine {
         Some(Outcome::only(reply))
     }
 
-    fn show(&mut self, origin: &Origin, path: &str) -> Reply {
-        let lines = |text: &str| Reply::Lines(text.lines().map(ToString::to_string).collect());
-        match self.candidate(origin) {
-            Ok(lock) if path.is_empty() => lines(&lock.text()),
-            Ok(lock) => match lock.document.get(path) {
-                Some(text) => lines(&text),
-                None => Reply::Refused(format!("{path}: nothing is set there")),
-            },
-            Err(refusal) => refusal.into(),
-        }
-    }
-
     /// A session asks for something that is not for this room.
     pub fn session_seen(&mut self, now: Instant, origin: &Origin) {
         self.sessions.seen(now, origin);
@@ -219,14 +218,18 @@ impl Engine {
     /// returns.
     pub fn session_ended(&mut self, now: Instant, session: u64) -> Option<Due> {
         self.sessions.ended(session);
-        if self.lock.as_ref().is_some_and(|lock| lock.session == session) {
-            self.lock = None;
-        }
+        self.give_up(session, "its session ended");
         let waits = self
             .pending
             .as_ref()
             .is_some_and(|pending| pending.session == session && !pending.elsewhere);
         if waits { self.go_back(now, "its session ended") } else { None }
+    }
+
+    /// Nobody has been heard of in a session for a while: it keeps nobody else from changing the
+    /// configuration any more.
+    pub fn session_silent(&mut self, session: u64) {
+        self.give_up(session, "nobody was there any more");
     }
 
     /// Returns to the revision before once the time to confirm is over.
@@ -272,68 +275,6 @@ impl Engine {
     fn shown(&self, origin: &Origin) -> String {
         let text = self.text();
         if origin.role.may_change() { text.into() } else { without_hashes(text) }
-    }
-
-    fn enter(&mut self, now: Instant, origin: &Origin) -> Reply {
-        if let Some(lock) = &self.lock {
-            return if lock.session == origin.session {
-                Reply::Refused("you change the configuration already".into())
-            } else {
-                Reply::Refused(lock.taken())
-            };
-        }
-        let running = self.history.running();
-        let (document, text) = (running.document(), running.text.clone());
-        self.lock = Some(Lock::new(now, origin, (document, text), running.number));
-        Reply::Done("the configuration is yours to change".into())
-    }
-
-    fn exit(&mut self, origin: &Origin, discard: bool) -> Reply {
-        let lock = match self.candidate(origin) {
-            Ok(lock) => lock,
-            Err(refusal) => return refusal.into(),
-        };
-        if lock.document != lock.original && !discard {
-            return Reply::Refused(
-                "there are changes that are not committed: commit or discard them".into(),
-            );
-        }
-        self.lock = None;
-        Reply::Done("the configuration is free to be changed by others".into())
-    }
-
-    /// The candidate, if it is this session's.
-    fn candidate(&mut self, origin: &Origin) -> Result<&mut Lock, Refusal> {
-        match &mut self.lock {
-            Some(lock) if lock.session != origin.session => Err(Refusal::Why(lock.taken())),
-            Some(lock) => Ok(lock),
-            None => Err(Refusal::Why("nobody changes the configuration: enter first".into())),
-        }
-    }
-
-    fn edit(
-        &mut self,
-        origin: &Origin,
-        change: impl FnOnce(&mut Lock) -> Result<(), Refusal>,
-    ) -> Reply {
-        let lock = match self.candidate(origin) {
-            Ok(lock) => lock,
-            Err(refusal) => return refusal.into(),
-        };
-        match change(lock) {
-            Ok(()) => Reply::Done("the candidate is changed".into()),
-            Err(refusal) => refusal.into(),
-        }
-    }
-
-    fn compare(&mut self, origin: &Origin) -> Reply {
-        match self.candidate(origin).map(|lock| lock.document.clone()) {
-            Ok(document) => {
-                let changes = diff(&self.history.running().document(), &document);
-                Reply::Lines(changes.iter().map(ToString::to_string).collect())
-            }
-            Err(refusal) => refusal.into(),
-        }
     }
 
     /// The candidate as a configuration that this node can carry out.
@@ -383,7 +324,8 @@ impl Engine {
         }
         let document = Document::parse(&text).unwrap_or_default();
         let changes = diff(&before.document(), &document).len();
-        if changes == 0 && confirmed.is_none() {
+        let rewritten = self.lock.as_ref().is_some_and(|lock| lock.is_rewritten(&before.text));
+        if changes == 0 && !rewritten && confirmed.is_none() {
             return only(match self.pending {
                 Some(_) if self.lineage.shared => return self.confirm_shared(now, origin),
                 Some(_) => self.confirm(origin),
@@ -409,8 +351,7 @@ impl Engine {
         let entry = Entry::committed(now, origin, comment, text);
         let revision = self.history.push(entry, changes, deadline.is_none());
         if let Some(lock) = &mut self.lock {
-            lock.original = lock.document.clone();
-            lock.base = revision;
+            lock.begin_from_here(revision);
         }
         let (user, unconfirmed) = (origin.user.clone(), deadline.is_some());
         self.events.push(Event::ConfigCommitted { revision, user, changes, unconfirmed });
@@ -434,19 +375,6 @@ impl Engine {
         }
     }
 
-    fn rollback(&mut self, origin: &Origin, number: u8) -> Reply {
-        let entry = self.history.back(usize::from(number));
-        let Some((document, text)) = entry.map(|it| (it.document(), it.text.clone())) else {
-            let kept = self.history.len() - 1;
-            return Reply::Refused(format!("there are {kept} revisions before the one in force"));
-        };
-        let base = self.history.running().number;
-        self.edit(origin, |lock| {
-            (lock.document, lock.written, lock.base) = (document, Some(text), base);
-            Ok(())
-        })
-    }
-
     /// Returns to what was in force before the unconfirmed commit.
     fn go_back(&mut self, now: Instant, why: &str) -> Option<Due> {
         if self.lineage.shared {
@@ -468,18 +396,6 @@ impl Engine {
         let config = Config::parse(text).ok().or_else(|| Config::salvage(text, &self.name))?;
         let node = config.node(&self.name)?.clone();
         Some(Apply { config, node })
-    }
-}
-
-impl Lock {
-    /// Changes the candidate key by key, which leaves nothing of how it was written.
-    fn change(
-        &mut self,
-        edit: impl FnOnce(&mut Document) -> Result<(), EditError>,
-    ) -> Result<(), Refusal> {
-        edit(&mut self.document).map_err(|why| Refusal::Why(why.to_string()))?;
-        self.written = None;
-        Ok(())
     }
 }
 

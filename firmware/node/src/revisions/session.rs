@@ -21,13 +21,15 @@ pub(super) struct Lock {
     pub(super) session: u64,
     pub(super) document: Document,
     /// The candidate as it was when nothing in it was to be committed.
-    pub(super) original: Document,
+    original: Document,
+    /// The same as it was written.
+    original_text: String,
     /// The candidate as somebody wrote it, until [`Lock::document`] is changed otherwise: so that
     /// problems have the places that people see, and comments last.
     pub(super) written: Option<String>,
     /// The revision that it changes.
     pub(super) base: u32,
-    user: String,
+    pub(super) user: String,
     face: Face,
     since: Instant,
 }
@@ -73,8 +75,33 @@ impl Lock {
         base: u32,
     ) -> Self {
         let (session, user, face) = (origin.session, origin.user.clone(), origin.face);
-        let (original, written) = (document.clone(), Some(written));
-        Self { session, document, original, written, base, user, face, since: now }
+        let (original, original_text) = (document.clone(), written.clone());
+        let written = Some(written);
+        Self { session, document, original, original_text, written, base, user, face, since: now }
+    }
+
+    /// Whether anything in it is to be committed, if only a comment.
+    pub(super) fn is_changed(&self) -> bool {
+        self.document != self.original || self.is_rewritten(&self.original_text)
+    }
+
+    /// Whether somebody wrote the candidate otherwise than `text`: with other comments, say. One
+    /// that was changed key by key has none, and says nothing about them.
+    pub(super) fn is_rewritten(&self, text: &str) -> bool {
+        self.written.as_ref().is_some_and(|written| written.trim_end() != text.trim_end())
+    }
+
+    /// Nothing in it is to be committed any more: it is what this revision says.
+    pub(super) fn begin_from_here(&mut self, revision: u32) {
+        self.original = self.document.clone();
+        self.original_text = self.text();
+        self.base = revision;
+    }
+
+    /// Has a candidate that was put aside in place of this one, which is as what is in force.
+    pub(super) fn restore(&mut self, aside: Self) {
+        self.document = aside.document;
+        self.written = aside.written;
     }
 
     /// The candidate in TOML.

@@ -326,8 +326,7 @@ impl Engine {
     fn rebase(&mut self, number: u32, about: &About) {
         let own = about.node == self.name;
         if let Some(lock) = self.lock.as_mut().filter(|lock| own && lock.session == about.session) {
-            lock.original = lock.document.clone();
-            lock.base = number;
+            lock.begin_from_here(number);
         }
     }
 

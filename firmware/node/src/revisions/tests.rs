@@ -1,4 +1,5 @@
 use super::*;
+use alloc::string::ToString;
 use model::operator::{Face, Role};
 use proptest::prelude::*;
 
@@ -32,6 +33,8 @@ fn set_weight(weight: u16) -> Request {
     Request::Set { path, value: weight.to_string() }
 }
 
+const ENTER: Request = Request::ConfigureEnter { take_over: false };
+
 fn commit(confirmed: Option<u16>) -> Request {
     Request::Commit { confirmed, comment: "why not".into() }
 }
@@ -56,7 +59,7 @@ fn is_done(outcome: &Outcome) -> bool {
 #[test]
 fn a_commit_is_in_force_at_once_and_a_revision() {
     let mut engine = engine();
-    assert!(is_done(&ask(&mut engine, 1, 7, Request::ConfigureEnter)));
+    assert!(is_done(&ask(&mut engine, 1, 7, ENTER)));
     assert!(is_done(&ask(&mut engine, 1, 7, set_weight(3))));
     let compared = ask(&mut engine, 1, 7, Request::Compare).reply;
     let Reply::Lines(lines) = compared else { panic!("{compared:?}") };
@@ -79,7 +82,7 @@ fn a_commit_is_in_force_at_once_and_a_revision() {
 #[test]
 fn a_wrong_candidate_gives_every_problem_and_changes_nothing() {
     let mut engine = engine();
-    ask(&mut engine, 1, 1, Request::ConfigureEnter);
+    ask(&mut engine, 1, 1, ENTER);
     ask(&mut engine, 1, 1, Request::Delete { path: "vip.www".into() });
     let outcome = ask(&mut engine, 1, 1, commit(None));
     let Reply::Problems(problems) = outcome.reply else { panic!("{outcome:?}") };
@@ -98,7 +101,7 @@ fn a_wrong_candidate_gives_every_problem_and_changes_nothing() {
 #[test]
 fn an_unconfirmed_commit_returns_at_its_deadline_and_not_before() {
     let mut engine = engine();
-    ask(&mut engine, 100, 1, Request::ConfigureEnter);
+    ask(&mut engine, 100, 1, ENTER);
     ask(&mut engine, 100, 1, set_weight(3));
     let outcome = ask(&mut engine, 100, 1, commit(Some(2)));
     let expected = Reply::Committed { revision: 2, saved: false, confirm_by: Some(at(220)) };
@@ -115,7 +118,7 @@ fn an_unconfirmed_commit_returns_at_its_deadline_and_not_before() {
 #[test]
 fn a_second_unconfirmed_commit_returns_to_what_was_confirmed_last() {
     let mut engine = engine();
-    ask(&mut engine, 1, 1, Request::ConfigureEnter);
+    ask(&mut engine, 1, 1, ENTER);
     for (second, value) in [(1, 3), (30, 4)] {
         ask(&mut engine, second, 1, set_weight(value));
         ask(&mut engine, second, 1, commit(Some(1)));
@@ -127,7 +130,7 @@ fn a_second_unconfirmed_commit_returns_to_what_was_confirmed_last() {
 #[test]
 fn a_commit_that_cannot_be_carried_out_was_never_there() {
     let mut engine = engine();
-    ask(&mut engine, 1, 1, Request::ConfigureEnter);
+    ask(&mut engine, 1, 1, ENTER);
     ask(&mut engine, 1, 1, set_weight(3));
     ask(&mut engine, 1, 1, commit(Some(1)));
     engine.undo();
@@ -141,7 +144,7 @@ fn a_commit_that_cannot_be_carried_out_was_never_there() {
 #[test]
 fn hashes_of_passwords_are_shown_to_those_who_may_change_them() {
     let mut engine = engine();
-    ask(&mut engine, 1, 1, Request::ConfigureEnter);
+    ask(&mut engine, 1, 1, ENTER);
     let (path, value) = ("user.ann.password".into(), "$argon2id$secret".into());
     assert!(is_done(&ask(&mut engine, 1, 1, Request::Set { path, value })));
     ask(&mut engine, 1, 1, commit(None));
@@ -159,13 +162,14 @@ fn hashes_of_passwords_are_shown_to_those_who_may_change_them() {
 enum Step {
     Ask(u64, Request),
     End(u64),
+    Silence(u64),
     Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let session = 1..=3_u64;
     let request = prop_oneof![
-        3 => Just(Request::ConfigureEnter),
+        3 => any::<bool>().prop_map(|take_over| Request::ConfigureEnter { take_over }),
         1 => any::<bool>().prop_map(|discard| Request::ConfigureExit { discard }),
         6 => (1..=9_u16).prop_map(set_weight),
         4 => Just(commit(None)),
@@ -175,7 +179,8 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         12 => (session.clone(), request).prop_map(|(session, request)| Step::Ask(session, request)),
-        1 => session.prop_map(Step::End),
+        1 => session.clone().prop_map(Step::End),
+        1 => session.prop_map(Step::Silence),
         2 => (1..=100_u64).prop_map(Step::Wait),
     ]
 }
@@ -187,6 +192,8 @@ struct Model {
     revisions: Vec<u16>,
     /// Who holds the candidate, what it is, and what it was when nothing in it was new.
     lock: Option<(u64, u16, u16)>,
+    /// By session, whose user it is: what was left with changes. The newest last.
+    aside: Vec<(u64, u16)>,
     /// Who has to confirm, until when, and what it returns to.
     pending: Option<(u64, u64, u16)>,
 }
@@ -206,10 +213,17 @@ impl Model {
     fn ask(&mut self, now: u64, session: u64, request: &Request) -> (bool, Option<u16>) {
         let mine = self.lock.filter(|(holder, ..)| *holder == session);
         match (request, mine) {
-            (Request::ConfigureEnter, _) => {
-                let free = self.lock.is_none();
-                let running = self.running();
-                self.lock.get_or_insert((session, running, running));
+            (Request::ConfigureEnter { .. }, Some(_)) => (false, None),
+            (Request::ConfigureEnter { take_over }, None) => {
+                if *take_over {
+                    self.leave(|_| true);
+                }
+                let (free, running) = (self.lock.is_none(), self.running());
+                if free {
+                    let at = self.aside.iter().position(|(user, _)| *user == session);
+                    let back = at.map_or(running, |at| self.aside.remove(at).1);
+                    self.lock = Some((session, back, running));
+                }
                 (free, None)
             }
             (Request::CommitConfirm, _) => {
@@ -245,7 +259,20 @@ impl Model {
                 self.lock = Some((session, candidate, candidate));
                 (true, Some(candidate))
             }
+            (Request::ConfigureExit { .. }, None) => (true, None),
             _ => (false, None),
+        }
+    }
+
+    /// The candidate is nobody's any more, if it was this one's.
+    fn leave(&mut self, whose: impl Fn(u64) -> bool) {
+        let Some((user, candidate, original)) = self.lock.take_if(|(holder, ..)| whose(*holder))
+        else {
+            return;
+        };
+        if candidate != original {
+            self.aside.retain(|(other, _)| *other != user);
+            self.aside.push((user, candidate));
         }
     }
 }
@@ -265,10 +292,15 @@ proptest! {
                     (outcome.apply, expected)
                 }
                 Step::End(session) => {
-                    model.lock = model.lock.filter(|(holder, ..)| holder != session);
+                    model.leave(|holder| holder == *session);
                     let waits = model.pending.is_some_and(|(holder, ..)| holder == *session);
                     let expected = if waits { model.go_back() } else { None };
                     (engine.session_ended(at(now), *session).map(alone), expected)
+                }
+                Step::Silence(session) => {
+                    model.leave(|holder| holder == *session);
+                    engine.session_silent(*session);
+                    (None, None)
                 }
                 Step::Wait(seconds) => {
                     now += seconds;
@@ -296,7 +328,7 @@ fn waiting(engine: &mut Engine, session: u64) -> Candidate {
 fn everybody_sees_who_changes_the_configuration_and_what_waits_to_be_confirmed() {
     let mut engine = engine();
     assert_eq!(waiting(&mut engine, 2), Candidate::default());
-    ask(&mut engine, 10, 1, Request::ConfigureEnter);
+    ask(&mut engine, 10, 1, ENTER);
     let holder = waiting(&mut engine, 2).holder.expect("it is held");
     assert_eq!((holder.session, holder.user.as_str(), holder.since), (1, "user1", at(10)));
     ask(&mut engine, 20, 1, set_weight(3));
@@ -318,7 +350,7 @@ fn a_candidate_stays_as_it_was_written_until_a_key_of_it_is_changed() {
         let Reply::Lines(lines) = reply else { panic!("{reply:?}") };
         lines.join("\n") + "\n"
     };
-    ask(&mut engine, 1, 1, Request::ConfigureEnter);
+    ask(&mut engine, 1, 1, ENTER);
     let written = format!("# ours\n\n{}", text().replace("weight = 1\n", "weight = 5 # more\n"));
     ask(&mut engine, 1, 1, Request::Replace { text: written.clone() });
     assert_eq!(shown(&mut engine), written);
@@ -332,4 +364,90 @@ fn a_candidate_stays_as_it_was_written_until_a_key_of_it_is_changed() {
     assert_eq!(problems[0].line as usize, line, "the place is that in what was written");
     ask(&mut engine, 1, 1, set_weight(6));
     assert!(!shown(&mut engine).contains('#'));
+}
+
+#[test]
+fn a_change_of_comments_alone_can_be_committed_and_is_not_lost_on_the_way() {
+    let mut engine = engine();
+    ask(&mut engine, 1, 1, ENTER);
+    let written = format!("# why this is so\n{}", text());
+    ask(&mut engine, 1, 1, Request::Replace { text: written.clone() });
+    let exit = ask(&mut engine, 1, 1, Request::ConfigureExit { discard: false });
+    assert!(matches!(exit.reply, Reply::Refused(_)), "{exit:?}");
+    let lines = ask(&mut engine, 1, 1, Request::Compare).reply;
+    assert_eq!(lines, Reply::Lines(alloc::vec!["~ comments and layout only, no key".into()]));
+    let outcome = ask(&mut engine, 1, 1, commit(None));
+    let expected = Reply::Committed { revision: 2, saved: false, confirm_by: None };
+    assert_eq!(outcome.reply, expected);
+    assert_eq!(engine.text(), written);
+    let again = ask(&mut engine, 1, 1, commit(None));
+    assert_eq!(again.reply, Reply::Done("nothing differs from what is in force".into()));
+    assert!(is_done(&ask(&mut engine, 1, 1, Request::ConfigureExit { discard: false })));
+    // What is set key by key and set back says nothing about comments, and leaves them.
+    ask(&mut engine, 2, 1, ENTER);
+    ask(&mut engine, 2, 1, set_weight(3));
+    ask(&mut engine, 2, 1, set_weight(1));
+    let nothing = ask(&mut engine, 2, 1, commit(None));
+    assert_eq!(nothing.reply, again.reply);
+    assert_eq!(engine.text(), written);
+    // A revision with other comments can be gone back to.
+    ask(&mut engine, 3, 1, Request::Rollback { number: 1 });
+    assert!(matches!(ask(&mut engine, 3, 1, commit(None)).reply, Reply::Committed { .. }));
+    assert_eq!(engine.text(), text());
+}
+
+#[test]
+fn a_candidate_that_is_left_is_put_aside_and_its_user_has_it_back() {
+    let mut engine = engine();
+    let is_held = |engine: &mut Engine| waiting(engine, 9).holder.map(|holder| holder.session);
+    ask(&mut engine, 1, 1, ENTER);
+    ask(&mut engine, 1, 1, set_weight(3));
+    engine.session_silent(2);
+    assert_eq!(is_held(&mut engine), Some(1), "another session's silence changes nothing");
+    engine.session_silent(1);
+    assert_eq!(is_held(&mut engine), None);
+    let told = engine.poll_event().map(|event| event.to_string()).unwrap_or_default();
+    assert!(told.contains("the candidate of user1 is put aside, nobody was there"), "{told}");
+    assert!(matches!(ask(&mut engine, 2, 1, set_weight(4)).reply, Reply::Refused(_)));
+    // Somebody else begins from what is in force, and commits.
+    ask(&mut engine, 3, 2, ENTER);
+    let path = "vip.www.group".to_string();
+    ask(&mut engine, 3, 2, Request::Set { path, value: "web".into() });
+    ask(&mut engine, 3, 2, commit(None));
+    let held = ask(&mut engine, 4, 1, ENTER).reply;
+    assert!(matches!(held, Reply::Refused(ref why) if why.starts_with("user2 (web)")), "{held:?}");
+    let Reply::Done(told) =
+        ask(&mut engine, 5, 1, Request::ConfigureEnter { take_over: true }).reply
+    else {
+        panic!("it is not taken over")
+    };
+    assert!(
+        told.contains("your candidate of before is back, which began from revision 1"),
+        "{told}"
+    );
+    let Reply::Lines(lines) = ask(&mut engine, 5, 1, Request::Compare).reply else { panic!() };
+    assert_eq!(lines.len(), 2, "its change, and what it would undo: {lines:?}");
+    // Who lost it without changes lost nothing, and can leave.
+    assert!(!core::iter::from_fn(|| engine.poll_event()).any(|it| it.name() == "candidate-left"));
+    let lost = ask(&mut engine, 6, 2, Request::Set { path: "a.b".into(), value: "1".into() }).reply;
+    assert!(matches!(lost, Reply::Refused(ref why) if why.starts_with("user1 (web)")), "{lost:?}");
+    assert!(is_done(&ask(&mut engine, 6, 2, Request::ConfigureExit { discard: false })));
+}
+
+#[test]
+fn so_many_candidates_are_kept_for_their_users_as_the_limit_says() {
+    let mut engine = engine();
+    for user in 1..=limits::CANDIDATES_ASIDE as u64 + 1 {
+        ask(&mut engine, 1, user, ENTER);
+        ask(&mut engine, 1, user, set_weight(9));
+        engine.session_ended(at(2), user);
+    }
+    for (user, expected) in [(1, 0), (2, 1), (5, 1)] {
+        ask(&mut engine, 3, user, ENTER);
+        let Reply::Lines(lines) = ask(&mut engine, 3, user, Request::Compare).reply else {
+            panic!()
+        };
+        assert_eq!(lines.len(), expected, "user{user}");
+        ask(&mut engine, 3, user, Request::ConfigureExit { discard: true });
+    }
 }

@@ -1,6 +1,9 @@
 //! One document for all boxes: what a commit at one of them means to the others, and when it is in
 //! force here.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use base::{Instant, NodeId};
 use cluster::config::{Decision, DocumentId, Record, Unfit};
 use model::config::{Config, Node};
@@ -96,9 +99,22 @@ impl ControlThread {
         known.map_or_else(|| format!("node {}", id.0), |node| node.name.clone())
     }
 
-    /// Says whether this box could carry out a document of another.
-    pub(super) fn judge(&mut self, now: Instant, record: &Record, from: NodeId, state: &State) {
-        let verdict = self.read(record).and_then(|(config, node)| {
+    /// A document of another box is to be judged: it is read first.
+    pub(super) fn judge(&mut self, record: Arc<Record>, from: NodeId) {
+        self.waiting.keep(Record::clone(&record));
+        self.desk.read(record, from, &self.control.plan().node().name);
+    }
+
+    /// Says whether this box could carry out a document of another, which was read.
+    pub(super) fn judged(
+        &mut self,
+        now: Instant,
+        record: &Record,
+        from: NodeId,
+        read: Result<(Config, Node), String>,
+        state: &State,
+    ) {
+        let verdict = read.and_then(|(config, node)| {
             self.judge_config(&config, &node, state)?;
             Ok((config, node))
         });
@@ -106,24 +122,10 @@ impl ControlThread {
             let (node, reason) = (self.name_of(from), reason.clone());
             self.journal.note(&Event::ConfigUnfit { node, reason });
         }
-        self.waiting.keep(record.clone());
         if let Some(member) = &mut self.member {
             member.council.handle_judged(now, record.id(), verdict);
         }
-    }
-
-    /// What a document says, and this box in it.
-    fn read(&self, record: &Record) -> Result<(Config, Node), String> {
-        let config = Config::parse(&record.text).map_err(|problems| {
-            let told: Vec<_> = problems.iter().take(TOLD).map(ToString::to_string).collect();
-            let more = problems.len().saturating_sub(TOLD);
-            let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
-            format!("{}{rest}", told.join("; "))
-        })?;
-        let name = &self.control.plan().node().name;
-        let node = config.node(name).cloned();
-        let node = node.ok_or_else(|| format!("it has no [node.{name}], which this box is"))?;
-        Ok((config, node))
+        self.confer(now, state);
     }
 
     fn judge_config(&self, config: &Config, node: &Node, state: &State) -> Result<(), String> {
@@ -151,9 +153,9 @@ impl ControlThread {
         let found = self.waiting.records.iter().position(|record| record.id() == id);
         if let Some(at) = found {
             let record = self.waiting.records.remove(at);
-            self.engine.adopt(now, &record, origin);
+            self.desk.with(|engine| engine.adopt(now, &record, origin));
         }
-        let record = self.engine.record(now);
+        let record = self.desk.with(|engine| engine.record(now));
         if let Some(member) = &mut self.member {
             member.council.handle_record(&record);
             member.forget_ports(node.ports.len());
@@ -166,7 +168,11 @@ impl ControlThread {
         let Some((_, question)) = self.waiting.question.take_if(|(asked, _)| *asked == id) else {
             return;
         };
-        let reply = self.engine.decided(decision, |id| self.name_of(id));
+        let nodes = self.control.plan().config().nodes.iter();
+        let names: BTreeMap<_, _> =
+            nodes.map(|node| (NodeId(node.id.into()), node.name.clone())).collect();
+        let name = |id: NodeId| names.get(&id).cloned().unwrap_or_else(|| format!("node {}", id.0));
+        let reply = self.desk.with(|engine| engine.decided(decision, name));
         deliver(question, reply);
     }
 
@@ -178,6 +184,19 @@ impl ControlThread {
             == (&then.cluster, &then.networks, &then.vips, &then.nodes);
         (self.member.is_none() && several && !same).then(alone_without_secret)
     }
+}
+
+/// What a document says, and the box of this name in it.
+pub fn read(record: &Record, name: &str) -> Result<(Config, Node), String> {
+    let config = Config::parse(&record.text).map_err(|problems| {
+        let told: Vec<_> = problems.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = problems.len().saturating_sub(TOLD);
+        let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+        format!("{}{rest}", told.join("; "))
+    })?;
+    let node = config.node(name).cloned();
+    let node = node.ok_or_else(|| format!("it has no [node.{name}], which this box is"))?;
+    Ok((config, node))
 }
 
 /// Whether a request may have to wait for the other boxes.

@@ -17,7 +17,9 @@ const CROWDED: &str = "the box is busy, ask again";
 impl ControlThread {
     /// Hands a question over; `None`, or the question, if it is about nothing that goes on.
     pub(super) fn hand_over(&mut self, now: Instant, question: Question) -> Option<Question> {
-        self.engine.session_seen(now, &question.origin);
+        if let Some(engine) = self.desk.home() {
+            engine.session_seen(now, &question.origin);
+        }
         let work = match &question.request {
             Request::Stop => {
                 // Nobody waits for an answer of its own; without room a person presses again.
@@ -35,7 +37,7 @@ impl ControlThread {
             | Request::DrainServer { .. }
             | Request::MoveVip { .. }
             | Request::DrainNode { .. }
-            | Request::ConfigureEnter
+            | Request::ConfigureEnter { .. }
             | Request::ConfigureExit { .. }
             | Request::Set { .. }
             | Request::Delete { .. }

@@ -267,7 +267,7 @@ impl ControlThread {
     pub(super) fn show_cluster(&self, now: Instant, loads: &[u16]) -> Cluster {
         let gates = self.member.as_ref().map(|member| member.gates.until());
         let council = self.member.as_ref().map(|member| &member.council);
-        let document = self.engine.shown_document();
+        let document = self.desk.document();
         let view = council.zip(gates.as_ref());
         let mut cluster = node::membership::show(now, &self.control, view, document);
         let moves = self.member.iter().flat_map(|member| &member.moves);
@@ -374,7 +374,7 @@ impl ControlThread {
             }
             Agreed::Ask(network) => self.control.ask_witnesses(network),
             Agreed::Peers(peers) => self.control.handle_peers(now, peers),
-            Agreed::Judge(record, from) => self.judge(now, &record, from, state),
+            Agreed::Judge(record, from) => self.judge(record, from),
             Agreed::InForce(in_force) => self.put_in_force(now, *in_force, state),
             Agreed::Decided(id, decision) => self.decided(id, &decision),
             Agreed::Removed(leaves) => self.journal.note(&Event::NodeRemoved { leaves }),
@@ -394,7 +394,7 @@ impl ControlThread {
             }
             Agreed::Outrun(known) => {
                 let plan = self.control.plan();
-                let record = self.engine.record(now);
+                let record = self.desk.with(|engine| engine.record(now));
                 member.begin_anew(now, known, (plan.config(), plan.node()), &record);
             }
         }

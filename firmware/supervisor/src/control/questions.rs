@@ -120,7 +120,7 @@ fn needs_measurements(request: &Request) -> bool {
         | Request::Ping { .. }
         | Request::Capture { .. }
         | Request::Stop
-        | Request::ConfigureEnter
+        | Request::ConfigureEnter { .. }
         | Request::ConfigureExit { .. }
         | Request::Set { .. }
         | Request::Delete { .. }

@@ -12,7 +12,7 @@ use console::{Access, Ask, Session};
 use model::config::Users;
 use model::operator::{Face, Origin, Reply, Request, Role};
 use tokio::sync::oneshot;
-use web::Verdict;
+use web::{Gone, Verdict};
 
 use crate::auth::{Auth, Source};
 use crate::clock;
@@ -166,7 +166,7 @@ impl LineSession {
         if session.is_over() && session.output().is_empty() {
             self.session = None;
             *verdict = None;
-            self.post.part(AT_THE_LINE);
+            self.post.part(AT_THE_LINE, Gone::Over);
         }
     }
 

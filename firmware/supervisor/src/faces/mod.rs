@@ -20,6 +20,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ::web::Gone;
 use base::NetworkId;
 use hoststack::Attachment;
 use model::config::Config;
@@ -126,8 +127,8 @@ type Awaited = (Receiver<Reply>, oneshot::Sender<Reply>);
 /// Carries requests to control, and replies back.
 pub struct Post {
     asker: Asker,
-    /// Tells control of sessions that are over.
-    parting: Sender<u64>,
+    /// Tells control of sessions that nobody is in any more.
+    parting: Sender<(u64, Gone)>,
     /// Wakes control.
     control: Arc<Wake>,
     /// Wakes this thread.
@@ -138,7 +139,12 @@ pub struct Post {
 
 impl Post {
     /// Between control and the thread that `wake` wakes.
-    pub fn new(asker: Asker, parting: Sender<u64>, control: Arc<Wake>, wake: Arc<Wake>) -> Self {
+    pub fn new(
+        asker: Asker,
+        parting: Sender<(u64, Gone)>,
+        control: Arc<Wake>,
+        wake: Arc<Wake>,
+    ) -> Self {
         Self { asker, parting, control, wake, pending: Mutex::default() }
     }
 
@@ -154,10 +160,10 @@ impl Post {
     }
 
     /// A session is over: it holds nothing any more, and what it committed and did not confirm
-    /// returns.
-    pub fn part(&self, session: u64) {
+    /// returns. Or nobody is in it for now: it keeps nobody else from the candidate.
+    pub fn part(&self, session: u64, gone: Gone) {
         // Control lives as long as the program.
-        let _ = self.parting.send(session);
+        let _ = self.parting.send((session, gone));
         self.control.wake();
     }
 

@@ -59,7 +59,7 @@ impl Page {
         let (queries, asked) = mpsc::channel(limits::WEB_QUERIES);
         let (attempts, attempted) = mpsc::channel(limits::SIGN_IN_QUEUE);
         let post = self.post.clone();
-        let part = Arc::new(move |session| post.part(session));
+        let part = Arc::new(move |session, gone| post.part(session, gone));
         let captured = self.captured.clone();
         let outside = Outside { clock: clock::now, queries, attempts, part, captured };
         let Some((identity, site)) = self.open(outside) else {
