@@ -18,7 +18,6 @@ use std::time::Duration;
 use base::{Instant, ServerId};
 use cluster::config::DocumentId;
 use dataplane::tables::Owner;
-use model::event::Event;
 use model::limits;
 use model::operator::{Origin, Reply, Request, Topic};
 use model::status::{Cause, Version};
