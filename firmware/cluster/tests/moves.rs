@@ -205,3 +205,35 @@ fn who_is_cut_off_closes_and_comes_back() {
     assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [2, 2, 2]);
     assert!(world.overlaps.is_empty());
 }
+
+#[test]
+fn every_member_knows_who_works_on_flows_of_spread_addresses() {
+    let mut world = World::new(settings(3, 2, 2, Policy::Witness));
+    let workers = |world: &mut World, of: &[u16]| {
+        let known: Vec<_> = of.iter().map(|node| world.node(*node).workers).collect();
+        assert!(known.windows(2).all(|pair| pair[0] == pair[1]), "{known:?}");
+        known[0].iter().map(|node| node.0).collect::<Vec<_>>()
+    };
+    world.run(seconds(2));
+    assert_eq!(workers(&mut world, &[1, 2, 3]), [1, 2, 3]);
+    let now = world.now;
+    world.node(1).cluster.handle_request(now, Request::Drain { node: id(3) });
+    world.run(seconds(1));
+    assert_eq!(workers(&mut world, &[1, 2, 3]), [1, 2], "who is drained gets nothing");
+    world.node(1).cluster.handle_request(now, Request::Restore { node: id(3) });
+    world.run(seconds(1));
+    assert_eq!(workers(&mut world, &[1, 2, 3]), [1, 2, 3]);
+    world.node(2).dead = true;
+    world.run(Duration::from_millis(300));
+    assert_eq!(workers(&mut world, &[1, 3]), [1, 3], "who is dead does not");
+    world.start(id(2), 2);
+    world.run(seconds(3));
+    assert_eq!(workers(&mut world, &[1, 2, 3]), [1, 2, 3]);
+    for other in [1, 3] {
+        world.cut.insert((id(2), id(other), base::NetworkId(1)));
+        world.cut.insert((id(other), id(2), base::NetworkId(1)));
+    }
+    world.mute_witness.insert(base::NetworkId(1));
+    world.run(seconds(1));
+    assert_eq!(workers(&mut world, &[1, 3]), [1, 3], "a flow needs both networks");
+}

@@ -298,6 +298,7 @@ fn cluster(foreign: &Foreign) -> Reply {
             owner: (which.is_multiple_of(2)).then(|| foreign.text(which + 2)),
             served: which.is_multiple_of(3),
             used: which.is_multiple_of(3).then_some(u16::MAX),
+            spread: if which.is_multiple_of(2) { vec![foreign.text(which)] } else { vec![] },
         }),
         leases: foreign.table(|foreign, which| Lease {
             network: foreign.text(which),

@@ -8,23 +8,25 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use base::address::mapped;
 use base::time::Duration;
-use base::{Mac, NetworkId, PoolId, PortId, Prefix, ServerId, ServiceId, VipId};
+use base::{Mac, NetworkId, NodeId, PoolId, PortId, Prefix, ServerId, ServiceId, VipId};
 use dataplane::Counters;
 use dataplane::maglev::{Candidate, Maglev};
 use dataplane::tables::{
-    ANYWHERE, AddressTable, Network, Owner, Pool, Port, Role, Route, Routes, Server, Service,
-    Services, Tables,
+    ANYWHERE, AddressTable, Network, Owner, Pool, Port, Role, Route, Routes, Server, Tables,
 };
-use model::config::{Check, Config, Gateway, Node, ServerState, ServiceProtocol};
+use model::config::{Check, Config, Gateway, Node, ServerState};
 use model::limits;
 
 use crate::numbers::{Exhausted, Numbers, Slot};
 
 mod copied;
 mod owners;
+mod services;
+mod spread;
 mod unused;
 
 pub use copied::ByAddress;
+pub(crate) use spread::{id, peers};
 pub use unused::Unused;
 
 /// The pool of a server, and of a service, that is no longer of the configuration.
@@ -62,6 +64,8 @@ pub struct Plan {
     node: Node,
     /// Who serves each virtual address.
     owners: Vec<Owner>,
+    /// Which nodes work on the flows of addresses that are spread.
+    workers: Vec<NodeId>,
     /// Who serves what is agreed on with other boxes; else all is ours.
     shared: bool,
     /// Every server's number.
@@ -89,6 +93,7 @@ impl Plan {
             config: config.clone(),
             node: node.clone(),
             owners: Vec::new(),
+            workers: Vec::new(),
             shared: false,
             servers: Numbers::new(),
             members: Vec::new(),
@@ -153,7 +158,7 @@ impl Plan {
                     place,
                     place
                         .and_then(|at| config.services.get(at))
-                        .map_or_else(Default::default, idle_time),
+                        .map_or_else(Default::default, services::idle_time),
                 )
             }
             Slot::Leaving(..) => {
@@ -163,8 +168,20 @@ impl Plan {
         });
         let offers = offers.collect();
         let owners = config.vips.iter().map(|vip| self.owner_of(vip)).collect();
-        let (shared, seed) = (self.shared, self.seed);
-        Ok(Self { config, node, owners, shared, servers, members, services, offers, seed })
+        let (workers, shared, seed) = (self.workers.clone(), self.shared, self.seed);
+        let plan = Self {
+            config,
+            node,
+            owners,
+            workers,
+            shared,
+            servers,
+            members,
+            services,
+            offers,
+            seed,
+        };
+        Ok(plan)
     }
 
     /// The configuration.
@@ -293,6 +310,7 @@ impl Plan {
             addresses: Arc::new(self.addresses()),
             routes: Arc::new(self.routes()),
             vips: Arc::new(self.vips()),
+            spreads: Arc::new(self.spreads()),
             peers: Arc::default(),
             selection: 0,
             copies: Arc::default(),
@@ -439,54 +457,6 @@ impl Plan {
         }
         Routes::build(routes)
     }
-
-    fn service_table(&self) -> Services {
-        let mut services = Services::default();
-        for &(place, idle) in &self.offers {
-            let Some(config) = place.and_then(|place| self.config.services.get(place)) else {
-                // Nobody finds it any more; the flows it has last as long as before.
-                let gone = Service { vip: NO_VIP, pool: NO_POOL, idle, shared: false };
-                services.push(gone, base::Protocol::TCP, []);
-                continue;
-            };
-            let (vip, pool) = (config.vip, config.pool);
-            let service = Service { vip, pool, idle, shared: false };
-            let protocol = config.protocol.number();
-            let id = services.push(service, protocol, config.ports.ranges().iter().cloned());
-            self.replies(&mut services, config, id);
-        }
-        for (id, config) in self.services() {
-            if self.is_shared(&services, config) {
-                services.set_shared(id);
-            }
-        }
-        services
-    }
-
-    /// Says from which ports the service's servers answer.
-    fn replies(
-        &self,
-        services: &mut Services,
-        config: &model::config::Service,
-        service: ServiceId,
-    ) {
-        let protocol = config.protocol.number();
-        for (id, member) in self.members.iter().enumerate() {
-            let Some((_, server)) = self.server(ServerId::from(id)) else { continue };
-            if member.is_some_and(|member| member.pool == config.pool) {
-                let at = (ServerId::from(id), mapped(server.address));
-                services.push_reply(at, protocol, server.port, service, config.ports.ranges());
-            }
-        }
-    }
-}
-
-/// How long a silent flow of a service is remembered.
-fn idle_time(service: &model::config::Service) -> Duration {
-    service.idle.unwrap_or(match service.protocol {
-        ServiceProtocol::Tcp => limits::TCP_IDLE_DEFAULT,
-        ServiceProtocol::Udp => limits::UDP_IDLE_DEFAULT,
-    })
 }
 
 /// A hash of a server's name that every node computes alike (FNV-1a, 64 bits).

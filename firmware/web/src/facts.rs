@@ -272,6 +272,7 @@ fn cluster(cluster: &status::Cluster) -> Value {
                 "owner": vip.owner,
                 "served": vip.served,
                 "used_thousandths": vip.used,
+                "spread_over": vip.spread,
             })
         }),
         "leases": list(&cluster.leases, |lease| {

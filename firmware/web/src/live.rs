@@ -312,6 +312,7 @@ mod tests {
             owner: owner.map(Into::into),
             served: false,
             used: None,
+            spread: vec![],
         };
         let cluster = Cluster {
             node: "n1".into(),

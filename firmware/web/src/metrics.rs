@@ -253,6 +253,7 @@ mod tests {
             owner: owner.map(Into::into),
             served: false,
             used: None,
+            spread: vec![],
         };
         let lease = |network: &str, open| model::status::Lease {
             network: network.into(),

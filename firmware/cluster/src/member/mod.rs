@@ -15,6 +15,7 @@ mod ring;
 mod sight;
 mod standby;
 mod watch;
+mod workers;
 
 use crate::config::Notice;
 use crate::config::message::DocumentMessage;
@@ -37,6 +38,7 @@ use flap::Flap;
 use groups::Group;
 use ring::{Assembly, Possession};
 use standby::Standbys;
+use workers::Workers;
 
 /// What the data plane of this node has to do with a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +127,8 @@ pub enum Event {
     Probe(VipId),
     /// Who would own each VIP, by its number, if its owner failed.
     Standbys(Vec<Option<NodeId>>),
+    /// The members that work on flows of addresses that are spread.
+    Workers(NodeSet),
     /// Tell everybody on its network that a VIP is here: gratuitous ARP in both forms, or an
     /// unsolicited advertisement with the override flag, and again as the pacing says.
     Announce(VipId),
@@ -235,6 +239,7 @@ pub struct Cluster {
     /// By VIP: its flows are here, as far as they have to be before it may move here.
     synced: Vec<bool>,
     standbys: Standbys,
+    workers: Workers,
     /// By VIP: since when questions about it are not answered.
     silent: Vec<Option<Instant>>,
     /// By VIP: when somebody answered a question about it last.
@@ -263,9 +268,8 @@ impl Cluster {
     /// In no view, unless no other node is configured: then everything is owned at once.
     pub fn new(now: Instant, settings: &Settings, seed: u64) -> Self {
         let own = Peer { id: settings.own, incarnation: settings.incarnation };
-        let pace = settings.pace();
-        let groups = groups::of(settings);
-        let count = groups.len();
+        let (pace, groups) = (settings.pace(), groups::of(settings));
+        let (count, workers) = (groups.len(), Workers::new(&groups));
         let mut cluster = Self {
             own,
             settings: settings.clone(),
@@ -308,6 +312,7 @@ impl Cluster {
             locals: vec![Local::IDLE; count],
             synced: vec![false; settings.vips.len()],
             standbys: Standbys::new(settings.vips.len()),
+            workers,
             silent: vec![None; settings.vips.len()],
             answered: vec![None; settings.vips.len()],
             probe_at: Instant::FAR,
@@ -434,6 +439,7 @@ impl Cluster {
         self.pass_again();
         self.pursue();
         self.tell_standbys();
+        self.tell_workers();
         self.look_at_documents();
         self.order();
     }

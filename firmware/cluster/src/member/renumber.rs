@@ -48,6 +48,7 @@ impl Cluster {
         self.flaps.retain(|node, _| settings.node(*node).is_some());
         self.table = vec![crate::wire::Entry::default(); groups.len()];
         self.pace = settings.pace();
+        self.workers.renew(&groups);
         (self.groups, self.settings) = (groups, settings);
         if self.probe_at < Instant::FAR {
             self.probe_at = self.clock;

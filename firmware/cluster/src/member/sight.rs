@@ -128,6 +128,11 @@ impl Cluster {
             || self.members().iter().all(|other| self.gate(other, network).1 == Reach::Nobody)
     }
 
+    /// Whether a node's lease on a network holds.
+    pub(super) fn is_open(&self, id: NodeId, network: NetworkId) -> bool {
+        self.gate(id, network).0
+    }
+
     /// Whether a member's lease holds on every network of a group.
     pub(super) fn open(&self, id: NodeId, group: usize) -> bool {
         self.groups[group].networks.iter().all(|network| self.gate(id, *network).0)

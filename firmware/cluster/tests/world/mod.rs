@@ -21,6 +21,7 @@ pub struct Node {
     pub cluster: Cluster,
     pub roles: BTreeMap<VipId, (OwnershipGeneration, Role)>,
     pub standbys: Vec<Option<NodeId>>,
+    pub workers: cluster::NodeSet,
     pub view: (ViewId, Vec<Peer>),
     pub views: usize,
     pub announced: usize,
@@ -168,6 +169,7 @@ impl World {
             cluster,
             roles: BTreeMap::new(),
             standbys: Vec::new(),
+            workers: cluster::NodeSet::EMPTY,
             view: (ViewId::NONE, Vec::new()),
             views: 0,
             announced: 0,
@@ -367,6 +369,7 @@ impl World {
                 }
                 Event::Moved(moved) => node.moves.push(moved),
                 Event::Standbys(standbys) => node.standbys = standbys,
+                Event::Workers(workers) => node.workers = workers,
                 Event::Called { .. } | Event::Condemned(_) => {
                     if self.trace {
                         std::eprintln!("{now} {} {event:?}", id.0);

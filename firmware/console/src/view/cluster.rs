@@ -38,6 +38,7 @@ const VIPS: &[Column] = &[
     shown("owner"),
     shown("served"),
     shown("used_thousandths"),
+    shown("spread_over"),
 ];
 
 const LEASES: &[Column] =
@@ -136,6 +137,7 @@ fn vip(vip: Ownership) -> Vec<Cell> {
         vip.owner.map_or(Cell::Nothing, Cell::Text),
         Cell::Flag(vip.served),
         vip.used.map_or(Cell::Nothing, |used| Cell::Number(used.into())),
+        Cell::List(vip.spread),
     ]
 }
 

@@ -461,6 +461,7 @@ pub fn cluster() -> Cluster {
         owner: owner.map(Into::into),
         served: owner == Some("n1"),
         used: (owner == Some("n1")).then_some(125),
+        spread: if vip == "www" { vec!["n1".into(), "n2".into()] } else { vec![] },
     };
     let lease = |network: &str, remaining: Option<u64>| Lease {
         network: network.into(),

@@ -87,7 +87,8 @@ impl Record {
     /// The server's segment that a forgotten flow is made anew for. What it acknowledges is as
     /// far as the client is known to have come.
     pub(crate) fn recall(&mut self, tcp: &Tcp) {
-        self.state = State::Established;
+        let opens = tcp.flags.contains(TcpFlags::SYN);
+        self.state = if opens { State::SynReceived } else { State::Established };
         self.server_end = end(tcp);
         self.client_end = tcp.acknowledgement;
     }

@@ -6,6 +6,7 @@ use packet::icmp;
 use packet::rewrite::{Endpoint, Translation};
 
 use super::classify::is_link_local;
+use super::spread::{Whose, request_of};
 use super::{Forwarder, Pass, Path};
 use crate::flow::{Direction, Effect, Inserted, Record, State, Ticks, track};
 use crate::tables::{ReplyMatch, Server, Tables};
@@ -187,17 +188,18 @@ impl Forwarder {
         }
         let services = &pass.tables.services;
         let found = services.find_reply(key.source, key.protocol, key.source_port)?;
-        if let ReplyMatch::One { service, .. } = found
-            && let Some(owner) = self.served_elsewhere(pass, service, headers.source, false)
-        {
-            let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
-            self.handed_fragment(pass, ip, owner, verdict);
-            return Some(verdict);
-        }
-        if found == ReplyMatch::Ambiguous
-            && let Some(verdict) = self.hand_to_all(pass, bytes, offload, headers, ip)
-        {
-            return Some(verdict);
+        match self.whose_reply(pass, headers, &key, found) {
+            Whose::Ours => {}
+            Whose::Of(owner) => {
+                let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
+                self.handed_fragment(pass, ip, owner, verdict);
+                return Some(verdict);
+            }
+            Whose::Anybodys => {
+                if let Some(verdict) = self.hand_to_all(pass, bytes, offload, headers, ip) {
+                    return Some(verdict);
+                }
+            }
         }
         let verdict = self
             .recall(pass, ip, &key, found)
@@ -221,14 +223,7 @@ impl Forwarder {
         if tables.server(server)?.link.is_some_and(|at| at != pass.port.network) {
             return None;
         }
-        let vip = tables.vips.get(tables.service(service)?.vip.index())?;
-        let request = FlowKey {
-            source: key.destination,
-            destination: vip.address,
-            source_port: key.destination_port,
-            destination_port: port,
-            protocol: key.protocol,
-        };
+        let request = request_of(tables, key, service, port)?;
         if tables.choose(service, &request, 0) != Some(server) {
             return None;
         }
@@ -245,9 +240,7 @@ impl Forwarder {
     ) -> Option<Path> {
         let tables = pass.tables;
         match &ip.transport {
-            Transport::Tcp(tcp) if may_begin(tcp) && !tcp.flags.contains(TcpFlags::SYN) => {
-                record.recall(tcp);
-            }
+            Transport::Tcp(tcp) if may_recall(tables, &record, tcp) => record.recall(tcp),
             Transport::Udp(_) => record.replied(),
             Transport::Tcp(_)
             | Transport::Icmp(_)
@@ -305,6 +298,9 @@ impl Forwarder {
         use crate::tables::{ANYWHERE, Role};
         match pass.tables.addresses.get(ANYWHERE, ip.destination) {
             Some(Role::Virtual(vip)) => {
+                if let Some(verdict) = self.spread(pass, bytes, offload, headers, ip, vip) {
+                    return verdict;
+                }
                 self.virtual_address(pass, bytes, offload, headers, ip, vip)
             }
             Some(Role::Primary | Role::Broadcast) | None => self
@@ -386,4 +382,16 @@ fn may_begin(tcp: &Tcp) -> bool {
         return false;
     }
     has(TcpFlags::SYN) != has(TcpFlags::ACK) && !(has(TcpFlags::SYN) && has(TcpFlags::FIN))
+}
+
+/// Whether a server's segment may begin a flow anew. Of a spread address a SYN-ACK, too: where the
+/// function that spreads it has just changed, another box has seen the SYN.
+fn may_recall(tables: &Tables, record: &Record, tcp: &Tcp) -> bool {
+    let has = |flag| tcp.flags.contains(flag);
+    if !has(TcpFlags::SYN) {
+        return may_begin(tcp);
+    }
+    let vip = tables.service(record.service()).map(|service| service.vip);
+    let spread = vip.is_some_and(|vip| tables.spread(vip).is_some());
+    spread && has(TcpFlags::ACK) && !has(TcpFlags::FIN) && !has(TcpFlags::RST)
 }

@@ -89,6 +89,11 @@ impl Forwarder {
             return Verdict::Drop(DropReason::GroupDestination);
         }
         let role = pass.tables.addresses.get(ANYWHERE, ip.destination);
+        if let Some(Role::Virtual(vip)) = role
+            && let Some(verdict) = self.spread(pass, bytes, offload, headers, ip, vip)
+        {
+            return verdict;
+        }
         if ip.flow_key().is_some() && role != Some(Role::Primary) {
             let Some(left) = self.newcomers.checked_sub(1) else {
                 let verdict = Verdict::Drop(DropReason::Shed);

@@ -9,6 +9,7 @@ use packet::rewrite::{Endpoint, Translation};
 use super::classify::is_link_local;
 use super::{Forwarder, Pass, Path};
 use crate::flow::Direction;
+use crate::tables::{ANYWHERE, Role};
 use crate::verdict::{DropReason, Verdict};
 
 impl Forwarder {
@@ -47,6 +48,11 @@ impl Forwarder {
                     .services
                     .find_reply(quoted.destination, quoted.protocol, key.source_port)
                     .is_some();
+            if let Some(Role::Virtual(vip)) = pass.tables.addresses.get(ANYWHERE, ip.destination)
+                && let Some(worker) = self.worker_of(pass, vip, headers.source, &key)
+            {
+                return Some(self.hand_over(pass, bytes, offload, headers, ip, worker));
+            }
             return ours.then_some(Verdict::Drop(DropReason::NoFlow));
         };
         Some(self.translated_error(pass, bytes, offload, headers, ip, &quoted, slot, direction))

@@ -22,6 +22,12 @@ impl Forwarder {
         vip.owner == Owner::Us && self.has_lease(now, vip)
     }
 
+    /// Whether this node works on flows of a virtual address that is spread, whoever owns it.
+    #[inline]
+    pub(super) fn may_work(&self, now: Instant, vip: &Vip) -> bool {
+        vip.works && self.has_lease(now, vip)
+    }
+
     fn has_lease(&self, now: Instant, vip: &Vip) -> bool {
         self.leases.get(vip.network.index()).is_some_and(|&until| now < until)
     }
@@ -37,7 +43,7 @@ impl Forwarder {
         known: bool,
     ) -> Option<Owner> {
         let vip = pass.tables.vips.get(id.index())?;
-        if self.may_serve(pass.now, vip) {
+        if self.may_serve(pass.now, vip) || known && self.may_work(pass.now, vip) {
             return None;
         }
         self.handed_to_us(pass, vip, source, known)
@@ -54,7 +60,7 @@ impl Forwarder {
                 Owner::Peer(place) | Owner::Coming(place) => Owner::Peer(place),
             });
         }
-        if known && pass.tables.is_peer(network, source) {
+        if (known || vip.works) && pass.tables.is_peer(network, source) {
             return None;
         }
         match vip.owner {
@@ -101,7 +107,10 @@ impl Forwarder {
         for (place, peer) in pass.tables.peers.iter().enumerate() {
             let place = u16::try_from(place).ok()?;
             let Some(station) = peer.station(network) else { continue };
-            if !pass.tables.vips.iter().any(|vip| vip.owner == Owner::Peer(place)) {
+            let at = Owner::Peer(place);
+            let mut spreads = pass.tables.spreads.iter().flatten();
+            let owns = pass.tables.vips.iter().any(|vip| vip.owner == at);
+            if !owns && !spreads.any(|spread| spread.has(at)) {
                 continue;
             }
             if let Some((_, before)) = last.replace((place, station)) {

@@ -11,6 +11,7 @@ mod hand_over;
 mod neighbor;
 mod originate;
 mod resume;
+mod spread;
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -5,6 +5,7 @@ mod addresses;
 mod copies;
 mod routes;
 mod services;
+mod spread;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,6 +18,7 @@ pub use addresses::AddressTable;
 pub use copies::{Copied, Copies};
 pub use routes::{Hop, Route, Routes};
 pub use services::{Match, ReplyMatch, Services};
+pub use spread::{Share, Spread};
 
 use crate::maglev::Maglev;
 
@@ -40,6 +42,8 @@ pub struct Tables {
     pub routes: Arc<Routes>,
     /// By [`VipId`].
     pub vips: Arc<Vec<Vip>>,
+    /// By [`VipId`]: who works on which flow, of addresses that are spread.
+    pub spreads: Arc<Vec<Option<Spread>>>,
     /// The other boxes of the cluster: what [`Owner::Peer`] counts.
     pub peers: Arc<Vec<Peer>>,
     /// What is offered at the virtual addresses.
@@ -103,6 +107,8 @@ pub struct Vip {
     pub network: NetworkId,
     /// Who serves it.
     pub owner: Owner,
+    /// It is spread, and this node works on some of its flows, whoever owns it.
+    pub works: bool,
 }
 
 /// Who serves a virtual address, as the cluster has agreed.
@@ -196,6 +202,12 @@ impl Tables {
     #[inline]
     pub fn role(&self, port: &Port, address: Ipv6Addr) -> Option<Role> {
         self.addresses.get(port.network.0, address)
+    }
+
+    /// Who works on which flow of a virtual address, if it is spread.
+    #[inline]
+    pub fn spread(&self, vip: VipId) -> Option<&Spread> {
+        self.spreads.get(vip.index())?.as_ref()
     }
 
     /// Whether a station is another box of the cluster.

@@ -12,7 +12,7 @@ use super::read::{At, Place, nearest};
 use super::value::{is_interface, is_name};
 use super::{
     Check, Choice, Config, Network, Node, Pool, Port, Server, Service, User, Users, Vip, addresses,
-    owners, services,
+    owners, services, spread,
 };
 use crate::limits;
 
@@ -38,6 +38,7 @@ pub(super) fn check(report: &mut Report<'_>, raw: Raw) -> Option<Config> {
     }
     check_ids(report, &raw.nodes);
     let owners = owners::check(report, &raw, &links);
+    spread::check(report, &raw, &links);
     build(raw, &links, &owners)
 }
 
@@ -161,6 +162,7 @@ fn build(raw: Raw, links: &Links, owners: &[Choice]) -> Option<Config> {
             name: vip.name,
             gateway: vip.gateway,
             owner: *owner,
+            spread: vip.spread,
         })
     });
     let services = raw.services.into_iter().zip(links.vips.iter().zip(&links.pools));

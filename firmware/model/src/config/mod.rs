@@ -23,6 +23,7 @@ mod read;
 mod salvage;
 pub mod schema;
 mod services;
+mod spread;
 mod value;
 
 #[cfg(test)]
@@ -140,6 +141,8 @@ pub struct Vip {
     pub gateway: Gateway,
     /// Which node is to own it.
     pub owner: Choice,
+    /// Its flows are shared among nodes.
+    pub spread: bool,
 }
 
 /// Which node is to own a virtual address, and with it the addresses of its group.

@@ -55,6 +55,7 @@ pub(super) struct Vip {
     pub(super) prefer: Option<At<String>>,
     pub(super) back: bool,
     pub(super) pin: Option<At<String>>,
+    pub(super) spread: bool,
 }
 
 pub(super) struct Service {
@@ -225,7 +226,8 @@ fn vip(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Vip {
     let prefer = table.name(report, "prefer");
     let back = table.boolean(report, "return").unwrap_or(false);
     let pin = table.name(report, "pin");
-    Vip { place: table.place, name, network, address, group, gateway, prefer, back, pin }
+    let spread = table.boolean(report, "spread").unwrap_or(false);
+    Vip { place: table.place, name, network, address, group, gateway, prefer, back, pin, spread }
 }
 
 fn service(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Service {

@@ -432,6 +432,40 @@ fn an_owner_that_cannot_be_or_that_contradicts_another_is_a_problem() {
 }
 
 #[test]
+fn an_address_whose_flows_cannot_be_told_is_not_spread() {
+    let ports = "ports = \"80,443,8000-8099\"";
+    let one = with(ports, "ports = \"80\"");
+    let www = |lines: &str| one.replace("[vip.www]", &format!("[vip.www]\n{lines}"));
+    let spread = |text: &str| {
+        let config = Config::parse(text).unwrap();
+        config.vips.iter().find(|vip| vip.name == "www").unwrap().spread
+    };
+    assert!(spread(&www("spread = true")));
+    assert!(!spread(&www("spread = false")) && !spread(EXAMPLE), "it is a choice");
+    let gateway = one.replace("[vip.gw]", "[vip.gw]\nspread = true");
+    let problems = problems(&gateway);
+    assert!(
+        problems.len() == 1 && problems[0].starts_with("vip.gw.spread: it is a gateway"),
+        "{problems:?}"
+    );
+    let twin = |port: &str, of: &str| {
+        www("spread = true")
+            + &format!(
+                "[service.twin]\nvip = \"www\"\nprotocol = \"tcp\"\nports = \"{port}\"\n\
+                 mode = \"nat\"\npool = \"{of}\"\n\
+                 [pool.other.server.w1]\naddress = \"10.0.0.199\"\nport = 8080\n"
+            )
+    };
+    let folded = EXAMPLE.replace("[vip.www]", "[vip.www]\nspread = true");
+    for text in [twin("81", "web"), twin("8000-8001", "other"), folded] {
+        let problems = self::problems(&text);
+        let told = "vip.www.spread: the port of server \"";
+        assert!(problems.len() == 1 && problems[0].starts_with(told), "{problems:?}");
+    }
+    assert!(spread(&twin("81", "other")), "another server of the same port is another");
+}
+
+#[test]
 fn every_word_of_the_schema_that_is_built_is_accepted_and_no_other() {
     fn tables(section: &'static schema::Section, found: &mut Vec<&'static schema::Section>) {
         found.push(section);

@@ -181,6 +181,8 @@ pub struct Ownership {
     pub served: bool,
     /// What it has this box do while it is served here, in thousandths of what the box can carry.
     pub used: Option<u16>,
+    /// The nodes that share its flows; empty: it is not spread, or nobody shares.
+    pub spread: Vec<String>,
 }
 
 /// Until when this box may serve the virtual addresses of one network.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 
 use base::address::mapped;
-use base::{Instant, NetworkId, PortId, VipId};
+use base::{Instant, NetworkId, NodeId, PortId, VipId};
 use dataplane::tables::{Owner, Peer};
 
 use super::{Control, Said, told};
@@ -92,6 +92,15 @@ impl Control {
     /// reason, and before [`Control::handle_peers`].
     pub fn renumber_peers(&mut self, places: &[Option<u16>]) {
         self.plan.renumber_peers(places);
+    }
+
+    /// These nodes work on the flows of addresses that are spread.
+    pub fn handle_workers(&mut self, now: Instant, nodes: Vec<NodeId>) {
+        if self.plan.set_workers(nodes) {
+            self.tables.vips = Arc::new(self.plan.vips());
+            self.tables.spreads = Arc::new(self.plan.spreads());
+            self.publish_at = Some(now);
+        }
     }
 
     /// Where the other boxes of the cluster are heard, by their place in [`Owner::Peer`].
@@ -229,5 +238,47 @@ mod tests {
         control.reconfigure(Instant::ZERO, config, node, &measured).unwrap();
         assert!(control.plan().serves(VipId(0)), "b is the first by name now");
         assert!(!control.plan().serves(VipId(1)), "c is new");
+    }
+    #[test]
+    fn the_nodes_of_a_spread_address_agree_on_who_works_on_which_flow() {
+        let text = DOCUMENT.replace("[vip.b]", "[vip.b]\nspread = true");
+        let control = |own: &str| {
+            let mut plan = Plan::new(Config::parse(&text).unwrap(), own, 1).unwrap();
+            plan.share();
+            let up = Attached { mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 1_500, up: true };
+            Control::new(Instant::ZERO, plan, vec![up], 1)
+        };
+        let mut both = [control("n1"), control("n2")];
+        let mut tables = |nodes: &[u16]| {
+            both.each_mut().map(|control| {
+                control.handle_workers(Instant::ZERO, nodes.iter().copied().map(NodeId).collect());
+                control.poll_tables(Instant::ZERO).unwrap_or_default()
+            })
+        };
+        let [first, second] = tables(&[1, 2]);
+        assert!(first.spread(VipId(0)).is_none(), "a is not spread");
+        assert!(!first.vips[0].works && first.vips[1].works && second.vips[1].works);
+        let worker = |tables: &dataplane::Tables, port| {
+            let request = base::FlowKey {
+                source: Ipv6Addr::LOCALHOST,
+                destination: Ipv6Addr::LOCALHOST,
+                source_port: port,
+                destination_port: 80,
+                protocol: base::Protocol::TCP,
+            };
+            tables.spread(VipId(1)).and_then(|spread| spread.worker(&request)).unwrap()
+        };
+        let ours = (0..1_000).filter(|port| worker(&first, *port) == Owner::Us).count();
+        assert!((400..600).contains(&ours), "{ours}");
+        for port in 0..1_000 {
+            let (at_first, at_second) = (worker(&first, port), worker(&second, port));
+            let one = [Owner::Us, Owner::Peer(0)];
+            assert!([at_first, at_second] == one || [at_second, at_first] == one);
+        }
+        let [first, second] = tables(&[2]);
+        assert!(!first.vips[1].works && second.vips[1].works);
+        assert_eq!((worker(&first, 1), worker(&second, 1)), (Owner::Peer(0), Owner::Us));
+        let [first, second] = tables(&[]);
+        assert!(first.spread(VipId(1)).is_none() && !second.vips[1].works);
     }
 }

@@ -24,7 +24,7 @@ use model::config::{Config, Node};
 use super::News;
 use super::documents::identities;
 use super::framing::Framing;
-use super::settings::{Card, ids, settings};
+use super::settings::{Card, settings};
 use crate::plan::Attached;
 
 /// What the council has decided, or learned.
@@ -35,6 +35,8 @@ pub enum Agreed {
     /// Who serves a virtual address from now on: for [`crate::Control::handle_owner`], and when
     /// every forwarder obeys it, to be told with [`Council::handle_settled`].
     Owner(VipId, Owner, u64),
+    /// Who works on flows of addresses that are spread: for [`crate::Control::handle_workers`].
+    Workers(Vec<NodeId>),
     /// Say again where a virtual address of ours is.
     Announce(VipId),
     /// Ask on its network who has a virtual address, and tell with [`Council::handle_probe`].
@@ -125,7 +127,7 @@ impl Council {
     ) -> Self {
         let identity = card.identity(config, node);
         let own = identity.node;
-        let peers: Vec<_> = ids(config).into_iter().filter(|id| *id != own).collect();
+        let peers = crate::plan::peers(config, node);
         let channels = [Channel::Token, Channel::Control, Channel::Document, Channel::Flow];
         let guard = Guard::new(identity, card.secrets.clone(), &channels, peers.iter().copied());
         let said = settings(config, node, (card.incarnation, card.document));
@@ -366,6 +368,9 @@ impl Council {
                     for vip in (0..self.roles.len()).map(VipId::from) {
                         self.take_part(now, vip);
                     }
+                }
+                Event::Workers(nodes) => {
+                    self.agreed.push_back(Agreed::Workers(nodes.iter().collect()));
                 }
                 Event::Probe(vip) => self.agreed.push_back(Agreed::Probe(vip)),
                 Event::Announce(vip) => self.agreed.push_back(Agreed::Announce(vip)),

@@ -8,6 +8,8 @@ use cluster::seal::{Identity, Salt, Secrets, tag};
 use cluster::{Incarnation, NetworkSettings, NodeSettings, Settings, VipSettings};
 use model::config::{Choice, Config, Node};
 
+pub(super) use crate::plan::id;
+
 /// Who this node is, for this start of it.
 #[derive(Clone, Debug)]
 pub struct Card {
@@ -82,9 +84,4 @@ pub fn settings(
 /// The nodes of a configuration.
 pub(super) fn ids(config: &Config) -> Vec<NodeId> {
     config.nodes.iter().map(id).collect()
-}
-
-/// A node's number.
-pub(super) fn id(node: &Node) -> NodeId {
-    NodeId(node.id.into())
 }

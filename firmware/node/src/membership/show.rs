@@ -194,6 +194,11 @@ impl<'c> Show<'c> {
                 owner,
                 served: may && attached.is_some_and(|attached| attached.up),
                 used: None,
+                spread: if vip.spread {
+                    plan.workers().map(|(node, _)| node.name.clone()).collect()
+                } else {
+                    Vec::new()
+                },
             }
         });
         owners.collect()

@@ -158,6 +158,7 @@ impl Front {
             | Agreed::Announce(_)
             | Agreed::Peers(_)
             | Agreed::Note(_)
+            | Agreed::Workers(_)
             | Agreed::Outrun(_) => {}
         }
     }

@@ -75,11 +75,12 @@ impl Plan {
 
     /// The virtual addresses, and who serves them.
     pub fn vips(&self) -> Vec<Vip> {
-        let vips = self.config.vips.iter().zip(&self.owners);
-        let vip = |(vip, &owner): (&model::config::Vip, &Owner)| Vip {
+        let vips = self.config.vips.iter().zip(&self.owners).enumerate();
+        let vip = |(id, (vip, &owner)): (usize, (&model::config::Vip, &Owner))| Vip {
             address: mapped(vip.address),
             network: vip.network,
             owner,
+            works: self.works(VipId::from(id)),
         };
         vips.map(vip).collect()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base::address::mapped;
 use base::{FlowKey, Frame, Instant, Mac, Offload, ServerId, VipId};
 use dataplane::flow::Note;
-use dataplane::tables::{AddressTable, Copied, Copies, Owner, Peer, Server, Tables};
+use dataplane::tables::{AddressTable, Copied, Copies, Owner, Peer, Server, Share, Spread, Tables};
 use dataplane::{Capacity, Event, Forwarder, HeldId, Output, OwnTarget, Source, Verdict};
 use model::Config;
 use model::config::{Gateway, ServerState};
@@ -51,6 +51,8 @@ pub struct Lab {
     down: Vec<ServerId>,
     /// Virtual addresses, by their place, that are not this node's.
     given: Vec<(usize, Owner)>,
+    /// Virtual addresses that are spread, by their place.
+    spreads: BTreeMap<usize, Vec<Share>>,
     /// The number of the selection; 0: the node is alone.
     selection: u16,
     /// Flows that other boxes had.
@@ -97,6 +99,7 @@ impl Lab {
             attached: attached.to_vec(),
             down: vec![],
             given: vec![],
+            spreads: BTreeMap::new(),
             selection: 0,
             copies: vec![],
             second: None,
@@ -182,6 +185,18 @@ impl Lab {
         self.publish();
     }
 
+    /// These boxes work on the flows of a virtual address, of which each has a number; none: it is
+    /// not spread.
+    pub fn spread(&mut self, vip: &str, boxes: &[(Owner, u64)]) {
+        let place = self.config.vips.iter().position(|it| it.name == vip).expect("a VIP");
+        let share = |&(at, identity)| Share { at, identity, weight: 1 };
+        self.spreads.remove(&place);
+        if !boxes.is_empty() {
+            self.spreads.insert(place, boxes.iter().map(share).collect());
+        }
+        self.publish();
+    }
+
     /// The second of the other boxes is heard from these stations, too.
     pub fn learn_peer(&mut self, stations: [Mac; 2]) {
         self.second = Some(stations);
@@ -240,6 +255,12 @@ impl Lab {
         self.tables.copies = Arc::new(Copies::build(self.now, SEED, self.copies.clone()));
         let mut vips = self.tables.vips.to_vec();
         self.given.iter().for_each(|&(place, owner)| vips[place].owner = owner);
+        let mut spreads = vec![None; vips.len()];
+        for (&place, shares) in &self.spreads {
+            vips[place].works = shares.iter().any(|share| share.at == Owner::Us);
+            spreads[place] = Some(Spread::build(shares));
+        }
+        self.tables.spreads = Arc::new(spreads);
         self.tables.vips = Arc::new(vips);
         let stations = |macs: [Mac; 2]| {
             let ports = self.tables.ports.iter().zip(macs);

@@ -25,6 +25,7 @@ mod reconfigure;
 mod refusals;
 mod servers;
 mod shedding;
+mod spread;
 mod tracking;
 mod transit;
 mod waiting;

@@ -373,6 +373,7 @@ impl ControlThread {
                 member.council.handle_probe(now, vip, None);
             }
             Agreed::Ask(network) => self.control.ask_witnesses(network),
+            Agreed::Workers(nodes) => self.control.handle_workers(now, nodes),
             Agreed::Peers(peers) => self.control.handle_peers(now, peers),
             Agreed::Judge(record, from) => self.judge(record, from),
             Agreed::InForce(in_force) => self.put_in_force(now, *in_force, state),
@@ -448,6 +449,7 @@ fn told(note: &Note, config: &Config) -> Option<Event> {
         | Note::Orders(_)
         | Note::Ownership(_)
         | Note::Standbys(_)
+        | Note::Workers(_)
         | Note::Probe(_)
         | Note::Announce(_)
         | Note::Document(_) => return None,

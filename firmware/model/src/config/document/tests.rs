@@ -54,7 +54,7 @@ fn what_cannot_be_set_is_refused_and_changes_nothing() {
         ),
         ("vipp.www.address", "1", "vipp: unknown key, did you mean \"vip\"?"),
         ("vip.www.adress", "1", "vip.www.adress: unknown key, did you mean \"address\"?"),
-        ("vip.www.spread", "true", "vip.www.spread: not built yet, leave it out"),
+        ("service.web.tunnel", "gre", "service.web.tunnel: not built yet, leave it out"),
         ("vip.www", "1", "vip.www: this is a table, expected the path of a key in it"),
         ("vip", "", "vip: this is a table, expected the path of a key in it"),
         (

@@ -192,7 +192,15 @@ static VIP: Section = Section {
             about: "The only node that may own it, and its group: nobody takes it over. Not \
                     together with prefer.",
         },
-        not_built("spread", "Whether its flows are shared among nodes."),
+        Key {
+            name: "spread",
+            kind: Kind::Boolean,
+            default: Default::Value("false"),
+            about: "Whether the nodes share its flows: for an address that is hotter than one \
+                    node. Its owner passes each flow's packets to the node that works on it, by \
+                    the weights of the nodes. Not of a gateway, nor where several services share \
+                    a server's port.",
+        },
     ],
 };
 
