@@ -29,6 +29,8 @@ mod run;
 #[cfg(test)]
 mod scenarios;
 mod shrink;
+#[cfg(test)]
+mod spreading;
 mod sweep;
 mod table;
 mod world;

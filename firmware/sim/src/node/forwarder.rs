@@ -1,14 +1,16 @@
 //! The data plane of a node, as far as the cluster decides it: gates per network and a role per
 //! VIP. Like the real forwarder it looks at the node's own clock for every burst and trusts nobody
-//! to stop it.
+//! to stop it. Of a spread VIP it asks the function that the real one asks.
 
 use super::copies::Note;
 use super::flows::Known;
 use crate::network::frame::{Packet, Reply};
 use crate::node::life::index;
-use crate::plan::VipPlan;
-use base::{Instant, NetworkId, VipId};
-use cluster::{OwnershipGeneration, Role};
+use crate::plan::{Plan, VipPlan};
+use base::{FlowKey, Instant, NetworkId, NodeId, Protocol, VipId};
+use cluster::{NodeSet, OwnershipGeneration, Role};
+use dataplane::tables::{Owner, Share, Spread};
+use std::net::Ipv4Addr;
 
 /// What happens to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,12 @@ pub(crate) struct Forwarder {
     /// The network of each VIP.
     networks: Vec<NetworkId>,
     pub flows: Known,
+    own: NodeId,
+    /// Who works on flows of spread VIPs, and on which.
+    workers: NodeSet,
+    function: Spread,
+    /// By VIP: whether it is spread.
+    spread: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +50,52 @@ impl Entry {
 
 impl Forwarder {
     /// A data plane with closed gates that owns nothing.
-    pub fn new(networks: usize, vips: &[VipPlan]) -> Self {
+    pub fn new(own: NodeId, plan: &Plan) -> Self {
+        let vips = &plan.vips;
         Self {
-            gates: vec![Instant::ZERO; networks],
+            gates: vec![Instant::ZERO; plan.networks],
             table: vec![Entry::NOTHING; vips.len()],
             networks: vips.iter().map(|vip| NetworkId::from(vip.network)).collect(),
             flows: Known::default(),
+            own,
+            workers: NodeSet::EMPTY,
+            function: Spread::default(),
+            spread: vips.iter().map(|vip| vip.spread).collect(),
+        }
+    }
+
+    /// These nodes work on flows of spread VIPs from now on.
+    pub fn set_workers(&mut self, workers: NodeSet) {
+        self.workers = workers;
+        let shares = workers.iter().map(|node| Share {
+            at: if node == self.own { Owner::Us } else { Owner::Peer(node.0) },
+            identity: u64::from(node.0).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            weight: 1,
+        });
+        self.function = Spread::build(&shares.collect::<Vec<_>>());
+    }
+
+    /// These VIPs are spread from now on.
+    pub fn set_spread(&mut self, vips: &[VipPlan]) {
+        self.spread = vips.iter().map(|vip| vip.spread).collect();
+    }
+
+    /// Whether it works on flows of a VIP that others pass to it.
+    fn works(&self, vip: VipId) -> bool {
+        self.is_spread(vip) && self.workers.contains(self.own)
+    }
+
+    fn is_spread(&self, vip: VipId) -> bool {
+        self.spread.get(vip.index()).copied().unwrap_or(false)
+    }
+
+    /// The other node that works on the flow of a packet that came to us as the owner, and knows it
+    /// not.
+    fn worker(&self, packet: Packet) -> Option<usize> {
+        let ours = packet.passed_by.is_some() || self.flows.known(packet.flow_name()).is_some();
+        match self.function.worker(&key(packet)).filter(|_| !ours && self.is_spread(packet.vip)) {
+            Some(Owner::Peer(node)) => Some(index(NodeId(node))),
+            Some(Owner::Us | Owner::Coming(_) | Owner::Nobody) | None => None,
         }
     }
 
@@ -97,7 +145,13 @@ impl Forwarder {
             Role::Releasing { to } | Role::Other { owner: Some(to) } if !passed => {
                 Verdict::PassTo(index(to))
             }
-            Role::Owner { .. } if open => Verdict::Answer(self.answer(own, packet)),
+            Role::Owner { .. } if open => match self.worker(packet) {
+                Some(worker) => Verdict::PassTo(worker),
+                None => Verdict::Answer(self.answer(own, packet)),
+            },
+            Role::Other { .. } if open && passed && self.works(packet.vip) => {
+                Verdict::Answer(self.answer(own, packet))
+            }
             Role::Expecting { .. } if open && passed => Verdict::Answer(self.answer(own, packet)),
             Role::Other { .. }
             | Role::Owner { .. }
@@ -119,5 +173,17 @@ impl Forwarder {
             table.get(vip.index()).is_some_and(|it| matches!(it.role, Role::Owner { .. }))
         };
         self.flows.tell(owns)
+    }
+}
+
+/// What names a packet's flow.
+fn key(packet: Packet) -> FlowKey {
+    let [high, low] = [packet.name >> 16, packet.name & 0xffff];
+    FlowKey {
+        source: Ipv4Addr::from_bits(high << 16 | u32::from(packet.client)).to_ipv6_mapped(),
+        destination: Ipv4Addr::from_bits(u32::from(packet.vip.0)).to_ipv6_mapped(),
+        source_port: u16::try_from(low).unwrap_or_default(),
+        destination_port: 80,
+        protocol: Protocol::TCP,
     }
 }

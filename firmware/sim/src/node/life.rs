@@ -61,6 +61,8 @@ pub(crate) struct Life {
     pub tell_at: Option<Instant>,
     /// The flows with which control has made VIPs ours: the data plane has to know them.
     pub owed: BTreeMap<Name, u16>,
+    /// Who works on flows of spread VIPs, from control to the forwarding thread.
+    pub workers: Option<NodeSet>,
     /// Answers to probes of addresses, from the forwarding thread to control.
     pub probe_answers: VecDeque<(VipId, Mac)>,
     /// Answers of witnesses, from the forwarding thread to pulse.
@@ -107,7 +109,7 @@ impl Life {
             pulse: Pulse::new(now, &settings, seed),
             cluster,
             sealing,
-            forwarder: Forwarder::new(plan.networks, &plan.vips),
+            forwarder: Forwarder::new(settings.own, plan),
             orders: None,
             report: None,
             newest: None,
@@ -118,6 +120,7 @@ impl Life {
             notes: VecDeque::new(),
             tell_at: None,
             owed: BTreeMap::new(),
+            workers: None,
             probe_answers: VecDeque::new(),
             witness_answers: VecDeque::new(),
             requests: VecDeque::new(),

@@ -32,10 +32,21 @@ pub(crate) struct Node {
     pub pulled: Vec<u32>,
     /// Changes of carrier that its program has not heard of.
     pub carrier_news: VecDeque<(usize, bool)>,
+    /// What its data plane has done.
+    pub done: Done,
     /// Until then its leases may be live though others count on their end: its clock stood still.
     excused_until: u64,
     rate: i64,
     longest_lease: Duration,
+}
+
+/// Packets of clients that a data plane had to do with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// Given to a server, whose answers went back by the same node.
+    pub served: u64,
+    /// Passed on to another node.
+    pub passed: u64,
 }
 
 impl Node {
@@ -51,6 +62,7 @@ impl Node {
             off: 0,
             pulled: vec![0; plan.networks],
             carrier_news: VecDeque::new(),
+            done: Done::default(),
             excused_until: 0,
             rate,
             longest_lease: Pace::of(plan.profile).ceiling,

@@ -59,6 +59,8 @@ pub(crate) struct VipPlan {
     pub group: u16,
     pub prefer: Option<usize>,
     pub back: bool,
+    /// Its flows are shared among nodes.
+    pub spread: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +136,10 @@ impl Plan {
             after,
         };
         plan.episodes = episode::drawn(&plan);
+        let mut draw = Draw::new(seed, "spread");
+        // Nodes that share a VIP do not copy the flows that they work on.
+        let spreads = draw.chance(300) && !classes.has(Class::Servers);
+        plan.vips.iter_mut().for_each(|vip| vip.spread = spreads && draw.chance(500));
         plan
     }
 
@@ -147,6 +153,7 @@ impl Plan {
             group: u16::try_from(vip).unwrap_or_default(),
             prefer: None,
             back: false,
+            spread: false,
         };
         plan.nodes = nodes;
         plan.networks = 1;
@@ -194,6 +201,7 @@ fn vips(draw: &mut Draw, nodes: usize, networks: usize) -> Vec<VipPlan> {
             group: u16::try_from(group).unwrap_or_default(),
             prefer: (preferring && draw.chance(500)).then(|| draw.below(nodes)),
             back: draw.chance(500),
+            spread: false,
         }
     });
     vips.collect()

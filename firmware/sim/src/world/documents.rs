@@ -1,6 +1,7 @@
 //! Operators commit documents, and nodes carry them out.
 //!
 //! All documents say the same of the cluster: what is looked at is which of them is in force where.
+//! Which VIPs are spread is what the plan says when one comes into force.
 //! What they may change is looked at in `cluster/tests/documents.rs`.
 
 use super::World;
@@ -11,7 +12,7 @@ use cluster::config::{Notice, UNFIT};
 
 impl World {
     /// An operator commits a document at a node, if it runs.
-    pub(super) fn edit(&mut self, node: usize, unfit: Option<usize>) {
+    pub fn edit(&mut self, node: usize, unfit: Option<usize>) {
         let at = self.now;
         let Some(life) = &mut self.nodes[node].life else { return };
         let but = unfit.map_or_else(String::new, |unfit| format!(", not for {unfit}"));
@@ -49,6 +50,7 @@ impl World {
                     life.record = record;
                 }
                 life.cluster.handle_record(&life.record);
+                life.forwarder.set_spread(&plan.vips);
                 life.settings = Some(settings);
                 self.wake_soon(node, Thread::Pulse);
             }

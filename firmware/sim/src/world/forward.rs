@@ -105,7 +105,12 @@ impl World {
         match verdict {
             Verdict::Drop => {}
             Verdict::Answer(mut reply) => {
-                self.checks.serves(self.now, node, packet.vip, &self.nodes);
+                // Who works on a flow that the owner passed to it does not answer for the VIP.
+                let life = self.nodes[node].life.as_ref();
+                if life.is_some_and(|life| life.forwarder.holds(packet.vip)) {
+                    self.checks.serves(self.now, node, packet.vip, &self.nodes);
+                }
+                self.nodes[node].done.served += 1;
                 self.check_installed(node, packet, reply.server);
                 match self.options.plant {
                     Some(Plant::Resets) if packet.number.is_multiple_of(64) => reply.server = None,
@@ -122,6 +127,7 @@ impl World {
                 if self.is_planted(Plant::DropsWhatItReleased) {
                     return;
                 }
+                self.nodes[node].done.passed += 1;
                 let mut packet = *packet;
                 packet.passed_by = u8::try_from(node).ok();
                 let destination = Segment::station(next);

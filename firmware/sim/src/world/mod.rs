@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub checks: Checks,
     /// How many events have happened.
     pub events: u64,
-    queue: Queue<Event>,
+    pub queue: Queue<Event>,
     recorder: Recorder,
     /// How far each node has come with the change of the secret.
     rotated: Vec<usize>,

@@ -47,6 +47,9 @@ impl World {
             }
         }
         let Some(life) = &mut self.nodes[node].life else { return };
+        if let Some(workers) = life.workers.take() {
+            life.forwarder.set_workers(workers);
+        }
         if let Some(number) = newest {
             life.settled.push_back(Settled::Owner(number));
             self.wake_soon(node, Thread::Control);

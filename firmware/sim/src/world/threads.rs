@@ -225,6 +225,10 @@ impl World {
                     life.orders = Some(orders);
                     self.wake_soon(node, Thread::Pulse);
                 }
+                Decision::Workers(workers) => {
+                    life.workers = Some(workers);
+                    self.wake_soon(node, Thread::Forward);
+                }
                 Decision::Standbys(standbys) => {
                     if let Some(copying) = &mut life.copying {
                         copying.stand_by(now, standbys);

@@ -85,7 +85,7 @@ const TABLE: &[Row] = &[
     host("firmware/fixtures", &["base", "model", "packet"]),
     host("firmware/fuzz", &["base", "model", "packet", "console", "web", "fixtures"]),
     host("firmware/fuzz/libfuzzer", &["fuzz"]),
-    host("firmware/sim", &["base", "model", "cluster"]),
+    host("firmware/sim", &["base", "model", "dataplane", "cluster"]),
     host("board", &[]),
     host("image", &["board"]),
     host("qemu-tests", &["board", "image"]),
