@@ -96,10 +96,8 @@ fn start(
     let (crew, size) = crew(place, ports, journal);
     let Wiring { workers, control: control_ends, control_wake, probes, faces } =
         wire(crew.workers)?;
-    if place == Place::Box && line.is_some() {
-        // The boot list so far stands on the line already; what follows is the faces' to write.
-        journal.move_to_console(faces.wake.clone());
-    }
+    // The boot list so far stands on the line already; what follows is the faces' to write.
+    (place == Place::Box && line.is_some()).then(|| journal.move_to_console(faces.wake.clone()));
     let ties = Ties::new(&control_ends, control_wake.clone(), rng.next());
     let mut pulses = crew.set_to_work(workers, &size, &ties.gates, &mut rng, threads, journal);
     let progress = ties.progress.clone();
@@ -108,8 +106,8 @@ fn start(
         join((&mut plan, &text), secret.as_deref(), (place, folder), ties, (threads, journal))?;
     let (member, pulse) = joined.unzip();
     pulses.extend(pulse);
-    let (verdict_sender, verdicts) = channel();
-    let (probes_wake, (renewer, renewals)) = (probes.wake.clone(), channel());
+    let ((verdict_sender, verdicts), (renewer, renewals)) = (channel(), channel());
+    let probes_wake = probes.wake.clone();
     let of_control = (verdict_sender, control_wake.clone(), renewals);
     let mut prober = Probes::new(attachments(&plan), probes, of_control, rng.next());
     let (asker, questions) = sync_channel(QUESTIONS);
@@ -124,8 +122,8 @@ fn start(
     let mut face = face(line, greeting, (post, ordered), &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
-    let (name, shared) = (plan.node().name.clone(), member.is_some());
-    let (desk, clerk) = desk(engine(text, name, shared), control_wake.clone());
+    let engine = engine(text, plan.node().name.clone(), member.is_some());
+    let (desk, clerk) = desk(engine, control_wake.clone());
     threads.critical("documents", Manner::default(), journal, move || clerk.run());
     let control = ControlThread {
         control: Control::new(now, plan, vec![ABSENT; ports], rng.next()),

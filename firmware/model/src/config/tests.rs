@@ -573,7 +573,8 @@ fn guesses_of_what_was_meant_end_where_they_would_take_long() {
 #[test]
 fn what_is_salvaged_has_legal_names_in_their_order() {
     let more = "[network.\"\\u0001\"]\nprefixes = [\"203.0.113.0/24\"]\n[user.\"a b\"]\n\
-                password = \"$argon2id$x\"\n[user.ann]\npassword = \"$argon2id$x\"\n[node.n1.port.\"\\u0001\"]\nnetwork = \"inside\"\n";
+                password = \"$argon2id$x\"\n[user.ann]\npassword = \"$argon2id$x\"\n\
+                [node.n1.port.\"\\u0001\"]\nnetwork = \"inside\"\n";
     let config = Config::salvage(&format!("{EXAMPLE}{more}"), "n1").unwrap();
     let networks: Vec<&str> = config.networks.iter().map(|network| network.name.as_str()).collect();
     assert_eq!(networks, ["inside", "outside"]);
