@@ -45,6 +45,17 @@ impl FlowKey {
         }
     }
 
+    /// Whether both are the same: as `==`, without a branch for each part. For where they nearly
+    /// always are.
+    #[inline(always)]
+    pub fn is(&self, other: &Self) -> bool {
+        let ports = |key: &Self| u32::from(key.source_port) << 16 | u32::from(key.destination_port);
+        (self.source == other.source)
+            & (self.destination == other.destination)
+            & (ports(self) == ports(other))
+            & (self.protocol == other.protocol)
+    }
+
     /// A 64-bit hash under a secret `seed`, so that nobody outside can aim at one bucket.
     ///
     /// Multiply-and-fold over four words, as wyhash does; two multiplications deep.
@@ -98,6 +109,16 @@ mod tests {
         };
         assert_ne!(key.reversed(), key);
         assert_eq!(key.reversed().reversed(), key);
+        assert!(key.is(&key));
+        let others = [
+            key.reversed(),
+            FlowKey { source: Ipv6Addr::UNSPECIFIED, ..key },
+            FlowKey { destination: Ipv6Addr::LOCALHOST, ..key },
+            FlowKey { source_port: 2, ..key },
+            FlowKey { destination_port: 1, ..key },
+            FlowKey { protocol: Protocol::UDP, ..key },
+        ];
+        assert!(!others.iter().any(|other| key.is(other) || other == &key));
     }
 
     #[test]

@@ -71,6 +71,17 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    #[inline(always)]
+    fn count(&mut self, to_server: bool, bytes: u32) {
+        let (packets, octets) = if to_server {
+            (&mut self.packets_in, &mut self.bytes_in)
+        } else {
+            (&mut self.packets_out, &mut self.bytes_out)
+        };
+        *packets += 1;
+        *octets += u64::from(bytes);
+    }
+
     fn add(&mut self, other: &Self) {
         self.active += other.active;
         self.flows += other.flows;
@@ -202,6 +213,7 @@ impl Counters {
         DropReason::NAMES.iter().copied().zip(self.drops.iter().copied())
     }
 
+    #[inline]
     pub(crate) fn count(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Forward { service: Some(_), .. } => self.balanced += 1,
@@ -221,7 +233,7 @@ impl Counters {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count_traffic(
         &mut self,
         service: ServiceId,
@@ -229,14 +241,11 @@ impl Counters {
         to_server: bool,
         bytes: u32,
     ) {
-        for traffic in self.pair(service, server).into_iter().flatten() {
-            if to_server {
-                traffic.packets_in += 1;
-                traffic.bytes_in += u64::from(bytes);
-            } else {
-                traffic.packets_out += 1;
-                traffic.bytes_out += u64::from(bytes);
-            }
+        if let Some(traffic) = self.services.get_mut(service.index()) {
+            traffic.count(to_server, bytes);
+        }
+        if let Some(traffic) = self.servers.get_mut(server.index()) {
+            traffic.count(to_server, bytes);
         }
     }
 

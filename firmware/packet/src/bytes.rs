@@ -5,7 +5,8 @@
 /// `N` octets at `at`.
 #[inline(always)]
 pub fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
+    // One range: of an offset that is known to be small only its end needs to be compared.
+    bytes.get(at..at.checked_add(N)?)?.first_chunk().copied()
 }
 
 /// One octet.
@@ -23,7 +24,8 @@ pub fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 /// Writes octets.
 #[inline(always)]
 pub fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+    let Some(end) = at.checked_add(N) else { return };
+    if let Some(place) = bytes.get_mut(at..end).and_then(<[u8]>::first_chunk_mut) {
         *place = value;
     }
 }

@@ -8,18 +8,18 @@ use core::net::Ipv6Addr;
 use base::{Offload, Protocol};
 
 use crate::bytes::{be16, put16};
+use crate::headers::Version;
 use crate::rewrite::UDP_CHECKSUM;
 
 /// Adds the carries back in until 16 bits are left. The result is zero only when `sum` is.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of a number")]
 pub(crate) fn fold(sum: u64) -> u16 {
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    #[expect(clippy::cast_possible_truncation, reason = "the last fold leaves at most 0xffff")]
-    let folded = ((sum >> 16) + (sum & 0xffff)) as u16;
-    folded
+    // A sum that carried is below all ones, so that the carry always finds room.
+    let (sum, carry) = ((sum >> 32) as u32).overflowing_add(sum as u32);
+    let sum = sum + u32::from(carry);
+    let (sum, carry) = ((sum >> 16) as u16).overflowing_add(sum as u16);
+    sum + u16::from(carry)
 }
 
 /// The sum of `bytes` as big-endian 16-bit words, an odd last octet counting as its high half;
@@ -57,11 +57,15 @@ fn low(bits: u128) -> u64 {
     u64::from(word)
 }
 
-/// What replacing one address by another adds to a sum.
+/// What replacing one address by another adds to a sum, both being of this version.
 #[inline(always)]
-pub(crate) fn address_change(old: Ipv6Addr, new: Ipv6Addr) -> u64 {
-    // Four words of at most 0xffff_ffff each; the constant is a multiple of 0xffff.
-    4 * 0xffff_ffff - address(old) + address(new)
+pub(crate) fn address_change(version: Version, old: Ipv6Addr, new: Ipv6Addr) -> u64 {
+    // The constants are multiples of 0xffff.
+    match version {
+        Version::V4 => 0xffff_ffff - low(old.to_bits()) + low(new.to_bits()),
+        // Four words of at most 0xffff_ffff each.
+        Version::V6 => 4 * 0xffff_ffff - address(old) + address(new),
+    }
 }
 
 /// What replacing one 16-bit word by another adds to a sum.

@@ -49,26 +49,16 @@ pub struct Translation {
 /// of addresses only. New addresses must be of the packet's family; others are not written.
 #[inline]
 pub fn translate(bytes: &mut [u8], ip: &Ip, offload: &Offload, translation: &Translation) {
-    let mut addresses = 0;
-    let mut ports = 0;
-    let has_ports = matches!(ip.transport, Transport::Tcp(_) | Transport::Udp(_));
+    let mut change = Change::default();
     let payload = usize::from(ip.payload);
     let [source_at, destination_at] = address_offsets(ip);
-    for (end, old, address_at, port_at) in [
-        (&translation.source, ip.source, source_at, payload),
-        (&translation.destination, ip.destination, destination_at, payload + 2),
-    ] {
-        let Some(end) = end else { continue };
-        if !is_of(end.address, ip.version) {
-            continue;
-        }
-        put_address(bytes, address_at, ip.version, end.address);
-        addresses += address_change(old, end.address);
-        if has_ports && let Some(old) = be16(bytes, port_at) {
-            put16(bytes, port_at, end.port);
-            ports += word_change(old, end.port);
-        }
+    if let Some(end) = &translation.source {
+        change.put_end(bytes, ip, ip.source, end, [source_at, payload]);
     }
+    if let Some(end) = &translation.destination {
+        change.put_end(bytes, ip, ip.destination, end, [destination_at, payload + 2]);
+    }
+    let Change { addresses, ports } = change;
     if ip.version == Version::V4 {
         update_at(bytes, usize::from(ip.header) + IPV4_CHECKSUM, addresses);
     }
@@ -86,6 +76,38 @@ pub fn translate(bytes: &mut [u8], ip: &Ip, offload: &Offload, translation: &Tra
         }
     } else {
         update_transport(bytes, field, addresses + ports, optional);
+    }
+}
+
+/// What new ends add to the sums over addresses and over ports.
+#[derive(Default)]
+struct Change {
+    addresses: u64,
+    ports: u64,
+}
+
+impl Change {
+    /// Writes one end in place of the address `old`, at the offsets of its address and its port.
+    #[inline(always)]
+    fn put_end(
+        &mut self,
+        bytes: &mut [u8],
+        ip: &Ip,
+        old: Ipv6Addr,
+        new: &Endpoint,
+        [address_at, port_at]: [usize; 2],
+    ) {
+        if !is_of(new.address, ip.version) {
+            return;
+        }
+        put_address(bytes, address_at, ip.version, new.address);
+        self.addresses += address_change(ip.version, old, new.address);
+        if let Transport::Tcp(_) | Transport::Udp(_) = ip.transport
+            && let Some(old) = be16(bytes, port_at)
+        {
+            put16(bytes, port_at, new.port);
+            self.ports += word_change(old, new.port);
+        }
     }
 }
 

@@ -137,21 +137,27 @@ impl FlowTable {
         base::sys::prefetch(&self.index[hash as usize & self.mask]);
     }
 
-    /// Brings the record that a hash probably leads to near. The index entry should be near.
-    #[inline]
-    pub fn prefetch_record(&self, hash: u32) {
-        let entry = self.index[hash as usize & self.mask];
-        if entry != 0
-            && low(entry >> 32) == hash
-            && let Some(record) = self.records.get(slot_of(entry) as usize)
+    /// The flow that a hash probably leads to: [`FlowTable::matches`] tells. Its record is not
+    /// looked at, but brought near. None: no flow has this hash. The index entry should be near.
+    #[inline(always)]
+    pub fn probable(&self, hash: u32) -> Option<(u32, Direction)> {
+        let found = self.probe(hash, |_, _| true);
+        if let Some((slot, _)) = found
+            && let Some(record) = self.records.get(slot as usize)
         {
             base::sys::prefetch(record);
         }
+        found
     }
 
     /// The flow that a packet belongs to, and from whom it comes.
-    #[inline]
     pub fn find(&self, key: &FlowKey, hash: u32, tables: &Tables) -> Option<(u32, Direction)> {
+        self.probe(hash, |slot, direction| self.matches(slot, direction, key, tables))
+    }
+
+    /// Goes over the index entries with all bits of a hash until one is it.
+    #[inline(always)]
+    fn probe(&self, hash: u32, is_it: impl Fn(u32, Direction) -> bool) -> Option<(u32, Direction)> {
         let mut at = hash as usize & self.mask;
         loop {
             let entry = self.index[at];
@@ -160,7 +166,7 @@ impl FlowTable {
             }
             if low(entry >> 32) == hash {
                 let (slot, direction) = (slot_of(entry), direction_of(entry));
-                if self.matches(slot, direction, key, tables) {
+                if is_it(slot, direction) {
                     return Some((slot, direction));
                 }
             }
@@ -175,17 +181,24 @@ impl FlowTable {
     }
 
     /// Changes a record and keeps the class lists in order.
-    #[inline]
+    #[inline(always)]
     pub fn update<R>(&mut self, slot: u32, change: impl FnOnce(&mut Record) -> R) -> R {
         let record = &mut self.records[slot as usize];
-        let before = record.state.class();
+        let before = record.state;
         let result = change(record);
-        let after = record.state.class();
+        let after = record.state;
+        if before != after {
+            self.regroup(slot, before.class(), after.class());
+        }
+        result
+    }
+
+    /// Moves a record to the list of another class.
+    fn regroup(&mut self, slot: u32, before: Class, after: Class) {
         if before != after {
             self.unlink(slot, before);
             self.link(slot, after);
         }
-        result
     }
 
     /// Notes that the flow is alive.
@@ -262,14 +275,15 @@ impl FlowTable {
         self.records.iter().filter(|record| !record.is_free())
     }
 
-    #[inline]
-    fn matches(&self, slot: u32, direction: Direction, key: &FlowKey, tables: &Tables) -> bool {
+    /// Whether a flow's packets in this direction have this key.
+    #[inline(always)]
+    pub fn matches(&self, slot: u32, direction: Direction, key: &FlowKey, tables: &Tables) -> bool {
         let record = &self.records[slot as usize];
         match direction {
-            Direction::Request => record.request_key() == *key,
+            Direction::Request => record.request_key().is(key),
             Direction::Reply => tables
                 .server(record.server())
-                .is_some_and(|server| record.reply_key(server) == *key),
+                .is_some_and(|server| record.reply_key(server).is(key)),
         }
     }
 

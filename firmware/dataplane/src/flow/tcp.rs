@@ -57,6 +57,30 @@ const FIRST_FLIGHT: u32 = 0xffff;
 /// Applies a segment to a record.
 #[inline]
 pub fn track(record: &mut Record, direction: Direction, tcp: &Tcp) -> Effect {
+    const SELDOM: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0);
+    if record.state == State::Established && !tcp.flags.intersects(SELDOM) {
+        return pass_data(record, direction, tcp);
+    }
+    step(record, direction, tcp)
+}
+
+/// What the machine says about data and acknowledgements in an established connection, which is
+/// what nearly all segments are.
+#[inline(always)]
+fn pass_data(record: &mut Record, direction: Direction, tcp: &Tcp) -> Effect {
+    let seen = match direction {
+        Direction::Request => record.client_end,
+        Direction::Reply => record.server_end,
+    };
+    if distance(tcp.sequence, seen) > PLAUSIBLE {
+        return Effect::Ignore;
+    }
+    advance(record, direction, tcp, false);
+    Effect::Refresh
+}
+
+/// The whole machine.
+fn step(record: &mut Record, direction: Direction, tcp: &Tcp) -> Effect {
     let input = classify(record, direction, tcp);
     let (state, effect) = transition(record.state, input);
     let begins = match input {
@@ -212,6 +236,7 @@ fn transition(state: State, input: Input) -> (State, Effect) {
 }
 
 /// Notes how far this side has come.
+#[inline(always)]
 fn advance(record: &mut Record, direction: Direction, tcp: &Tcp, begins: bool) {
     let unknown = direction == Direction::Reply && record.state == State::PickedUp;
     let seen = match direction {

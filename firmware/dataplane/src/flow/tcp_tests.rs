@@ -140,3 +140,26 @@ fn the_sequence_may_wrap() {
     track(&mut record, Direction::Request, &rst);
     assert_eq!(record.state, State::Reset);
 }
+
+#[test]
+fn the_short_way_of_established_connections_does_what_the_machine_does() {
+    let near = [0, 1, PLAUSIBLE - 1, PLAUSIBLE, PLAUSIBLE + 1, 1 << 30, 1 << 31];
+    let sequences = near.into_iter().flat_map(|it| [it, 0u32.wrapping_sub(it)]);
+    for sequence in sequences {
+        for flags in 0..=u8::MAX {
+            for (direction, seen) in [(Direction::Request, CLIENT), (Direction::Reply, SERVER)] {
+                for payload_length in [0, 1, 65_000] {
+                    let mut tcp = segment(TcpFlags(flags), seen.wrapping_add(sequence), 7);
+                    tcp.payload_length = payload_length;
+                    let [mut short, mut whole] = [flow(State::Established); 2];
+                    let effects =
+                        [track(&mut short, direction, &tcp), step(&mut whole, direction, &tcp)];
+                    assert_eq!(effects[0], effects[1], "{tcp:?}");
+                    assert_eq!(short.state, whole.state, "{tcp:?}");
+                    let ends = |it: &Record| (it.client_end, it.server_end);
+                    assert_eq!(ends(&short), ends(&whole), "{tcp:?}");
+                }
+            }
+        }
+    }
+}

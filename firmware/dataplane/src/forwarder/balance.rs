@@ -8,7 +8,7 @@ use packet::rewrite::{Endpoint, Translation};
 use super::classify::is_link_local;
 use super::spread::{Whose, request_of};
 use super::{Forwarder, Pass, Path};
-use crate::flow::{Direction, Effect, Inserted, Record, State, Ticks, track};
+use crate::flow::{Direction, Effect, Inserted, Record, State, track};
 use crate::tables::{ReplyMatch, Server, Tables};
 use crate::verdict::{DropReason, Verdict};
 
@@ -32,7 +32,7 @@ impl Forwarder {
     ) -> Verdict {
         let record = self.flows.record(slot);
         let (service, server_id) = (record.service(), record.server());
-        let Some(server) = pass.tables.server(server_id).copied() else {
+        let Some(server) = pass.tables.server(server_id) else {
             return Verdict::Drop(DropReason::NoServer);
         };
         if direction == Direction::Reply && server.link.is_some_and(|at| at != pass.port.network) {
@@ -45,7 +45,7 @@ impl Forwarder {
         if let Some(owner) = self.served_elsewhere(pass, service, headers.source, true) {
             return self.hand_over(pass, bytes, offload, headers, ip, owner);
         }
-        let now = Ticks::at(pass.now);
+        let now = pass.ticks;
         let expired = pass
             .tables
             .service(service)
@@ -68,7 +68,7 @@ impl Forwarder {
                 return self.unknown_again(pass, bytes, offload, headers, ip);
             }
         }
-        let path = path(self.flows.record(slot), &server, direction);
+        let path = path(self.flows.record(slot), server, direction);
         self.pass_on(pass, bytes, offload, headers, ip, &path)
     }
 
@@ -351,6 +351,7 @@ impl Record {
 }
 
 /// How the packets of a flow are changed.
+#[inline(always)]
 pub(super) fn path(record: &Record, server: &Server, direction: Direction) -> Path {
     let key = record.request_key();
     let owner = Some((record.service(), record.server()));

@@ -55,6 +55,11 @@ impl Forwarder {
         if self.found_at == self.flows.changes() {
             return parsed.found;
         }
+        self.find_again(tables, parsed)
+    }
+
+    #[cold]
+    fn find_again(&self, tables: &Tables, parsed: &Parsed) -> Option<(u32, Direction)> {
         let mut parsed = *parsed;
         parsed.find(&self.flows, tables);
         parsed.found

@@ -26,7 +26,7 @@ use packet::headers::{self, Body, Headers};
 use packet::rewrite::Translation;
 
 use crate::counters::Counters;
-use crate::flow::{Direction, FlowTable, Record};
+use crate::flow::{Direction, FlowTable, Record, Ticks};
 use crate::fragments::Fragments;
 use crate::hold::Hold;
 use crate::output::Output;
@@ -120,11 +120,26 @@ struct Parsed {
 /// What the handling of one frame has at hand.
 struct Pass<'a> {
     now: Instant,
+    /// The same, as flow records have it.
+    ticks: Ticks,
     tables: &'a Tables,
     id: PortId,
     port: &'a Port,
     origin: Origin,
     out: &'a mut Output,
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        now: Instant,
+        tables: &'a Tables,
+        id: PortId,
+        port: &'a Port,
+        origin: Origin,
+        out: &'a mut Output,
+    ) -> Self {
+        Self { now, ticks: Ticks::at(now), tables, id, port, origin, out }
+    }
 }
 
 /// Where the frame in hand lies.
@@ -228,12 +243,17 @@ impl Forwarder {
         };
         let mut parsed = ArrayVec::new();
         self.parse(tables, frames, &mut parsed);
-        for ((index, frame), parsed) in frames.iter_mut().enumerate().zip(&parsed) {
+        let mut pass = Pass::new(now, tables, port, info, Origin::Received(0), out);
+        for (index, parsed) in parsed.iter().enumerate() {
+            if let Some(later) = frames.get(index + AHEAD) {
+                prefetch_frame(later);
+            }
+            let Some(Frame { bytes, offload }) = frames.get_mut(index) else { break };
             #[expect(clippy::cast_possible_truncation, reason = "below BURST")]
-            let origin = Origin::Received(index as u16);
-            let mut pass = Pass { now, tables, id: port, port: info, origin, out };
-            let verdict = self.handle(&mut pass, frame.bytes, &mut frame.offload, parsed);
-            self.finish(out, verdict);
+            let at = index as u16;
+            pass.origin = Origin::Received(at);
+            let verdict = self.handle(&mut pass, bytes, offload, parsed);
+            self.finish(pass.out, verdict);
         }
         if self.first_fragment_seen || self.fragments.is_due(now) {
             self.release_fragments(now, tables, out);
@@ -277,21 +297,19 @@ impl Forwarder {
             }
             burst.push(parsed);
         }
-        for parsed in burst.iter() {
-            if let Some(hash) = parsed.hash {
-                self.flows.prefetch_record(hash);
-            }
-        }
-        self.found_at = self.flows.changes();
         for parsed in burst.iter_mut() {
-            parsed.find(&self.flows, tables);
+            parsed.found = parsed.hash.and_then(|hash| self.flows.probable(hash));
+        }
+        for parsed in burst.iter() {
             if let Some((slot, _)) = parsed.found {
                 let record = self.flows.record(slot);
                 tables.prefetch(record.service(), record.server());
                 self.counters.prefetch(record.service(), record.server());
             }
         }
-        for parsed in burst.iter() {
+        self.found_at = self.flows.changes();
+        for parsed in burst.iter_mut() {
+            parsed.confirm(&self.flows, tables);
             if let Some((slot, Direction::Request)) = parsed.found {
                 tables.prefetch_neighbor(self.flows.record(slot).server());
             }
@@ -307,6 +325,7 @@ impl Forwarder {
         self.limits.get_mut(pass.id.index()).is_some_and(|limits| bucket(limits).take(pass.now))
     }
 
+    #[inline(always)]
     fn finish(&mut self, out: &mut Output, verdict: Verdict) {
         self.counters.count(verdict);
         out.verdicts.push(verdict);
@@ -330,7 +349,18 @@ impl Parsed {
         Self { headers, hash, found: None }
     }
 
-    #[inline]
+    /// Makes sure of the flow that the hash led to. Seldom it is another one.
+    #[inline(always)]
+    fn confirm(&mut self, flows: &FlowTable, tables: &Tables) {
+        if let Some((slot, direction)) = self.found
+            && let Ok(Headers { body: Body::Ip(ip), .. }) = &self.headers
+            && let Some(key) = ip.flow_key()
+            && !flows.matches(slot, direction, &key, tables)
+        {
+            self.find(flows, tables);
+        }
+    }
+
     fn find(&mut self, flows: &FlowTable, tables: &Tables) {
         if let (Some(hash), Ok(Headers { body: Body::Ip(ip), .. })) = (self.hash, &self.headers)
             && let Some(key) = ip.flow_key()
@@ -360,11 +390,17 @@ fn datagram_end(ip: &headers::Ip, bytes: &[u8]) -> usize {
 }
 
 /// Octets of IP that the largest wire packet of this frame will have: what an MTU is held against.
+#[inline(always)]
 fn wire_size(bytes: &[u8], ip: &headers::Ip, offload: &Offload) -> u32 {
-    let header = u32::from(ip.header);
-    if offload.gso == base::Gso::None {
-        return ip.end - header;
+    match offload.gso {
+        base::Gso::None => ip.length(),
+        base::Gso::TcpV4 | base::Gso::TcpV6 | base::Gso::Udp => segment_size(bytes, ip, offload),
     }
+}
+
+/// Octets of IP in each segment of a large frame.
+fn segment_size(bytes: &[u8], ip: &headers::Ip, offload: &Offload) -> u32 {
+    let header = u32::from(ip.header);
     let transport = match ip.transport {
         headers::Transport::Tcp(_) => {
             let words = bytes.get(usize::from(ip.payload) + 12).map_or(5, |octet| octet >> 4);

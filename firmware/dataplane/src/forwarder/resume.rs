@@ -113,7 +113,7 @@ impl Forwarder {
             (Some(port), Ok(Headers { body: Body::Ip(ip), .. })) => {
                 rewrite::set_ethernet(bytes, mac, port.mac);
                 let origin = Origin::Held(waiting.id);
-                let mut pass = Pass { now, tables, id, port, origin, out };
+                let mut pass = Pass::new(now, tables, id, port, origin, out);
                 let mut offload = waiting.offload;
                 self.leave(&mut pass, bytes, &mut offload, &ip, id, sent)
             }
@@ -146,7 +146,7 @@ impl Forwarder {
                 Some(port) => {
                     let id = waiting.reason.port;
                     let origin = Origin::Held(waiting.id);
-                    let mut pass = Pass { now, tables, id, port, origin, out };
+                    let mut pass = Pass::new(now, tables, id, port, origin, out);
                     let mut frame = Frame { bytes: &mut bytes[..length], offload: waiting.offload };
                     self.again(&mut pass, &mut frame)
                 }

@@ -18,8 +18,9 @@ const ROUTING: u8 = 43;
 const FRAGMENT_HEADER: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// Parses what follows the Ethernet header.
-#[inline]
+/// Parses what follows the Ethernet header. A function of its own, lest its many values crowd
+/// those of IPv4 out of the registers.
+#[inline(never)]
 pub fn parse(rest: &[u8]) -> Result<Ip, Malformed> {
     let Some((fixed, _)) = rest.split_first_chunk::<FIXED>() else {
         return Err(Malformed::FrameTooShort);

@@ -181,7 +181,7 @@ pub fn translate_error(
     {
         if let Some(new) = new.filter(|&new| is_of(new, ip.version)) {
             put_address(bytes, at, ip.version, new);
-            addresses += address_change(old, new);
+            addresses += address_change(ip.version, old, new);
         }
     }
     let payload = usize::from(ip.payload);
@@ -227,7 +227,7 @@ fn translate_quoted(bytes: &mut [u8], quoted: &Quoted, inner: &Translation) -> u
     for ((new, old, port), (address_at, port_at)) in sides.into_iter().zip(places) {
         let Some(new) = new.filter(|new| is_of(new.address, quoted.version)) else { continue };
         put_address(bytes, address_at, quoted.version, new.address);
-        addresses += address_change(old, new.address);
+        addresses += address_change(quoted.version, old, new.address);
         if let Some(port) = port {
             put16(bytes, port_at, new.port);
             ports += word_change(port, new.port);
