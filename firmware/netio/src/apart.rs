@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use crate::filter::{self, Share};
 use crate::port::{Memory, PortOptions, index, refused, socket};
 use crate::receiver::Receiver;
+use crate::sys::ring::BLOCK;
 use crate::sys::socket::PacketSocket;
 use crate::transmitter::Transmitter;
 use crate::{BURST, OpenError};
@@ -15,7 +16,7 @@ use crate::{BURST, OpenError};
 const MOST_ADDRESSES: usize = 16;
 /// Room for 256 frames: what a few connections and probes have on the way at a time.
 const MEMORY: Memory =
-    Memory { block_size: 64 << 10, blocks: 8, large_frames: 2, receive_buffer: 1 << 20 };
+    Memory { block_size: BLOCK, blocks: 4, large_frames: 2, receive_buffer: 1 << 20 };
 
 /// Which addresses are the box's own, for the sockets of one port.
 #[derive(Debug)]

@@ -44,6 +44,7 @@ pub use port::{Memory, PortOptions, open};
 pub use quiet::{QuietError, quiet};
 pub use receiver::{Batch, Receiver, Statistics};
 pub use steering::{MOST_VIRTUAL, Steering, SteeringError};
+pub use sys::ring::BLOCK;
 pub use transmitter::{Sent, Transmitter};
 pub use wait::{Readiness, Wake, wait};
 

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::filter::{self, Share};
 use crate::receiver::Receiver;
-use crate::sys::ring::Ring;
+use crate::sys::ring::{BLOCK, Ring};
 use crate::sys::socket::{PacketSocket, interface_index};
 use crate::transmitter::Transmitter;
 use crate::{OpenError, Steering};
@@ -39,9 +39,10 @@ impl<'a> PortOptions<'a> {
 /// holds up to `receive_buffer` octets only while large frames wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Octets in a block of the ring: a multiple of 4,096. The kernel wants each in one piece.
+    /// Octets in a block of the ring: a multiple of [`BLOCK`], which holds 64 frames. The kernel
+    /// wants each in one piece.
     pub block_size: u32,
-    /// Blocks of the ring. Every 2,048 octets hold one frame.
+    /// Blocks of the ring.
     pub blocks: u32,
     /// How many frames larger than a slot fit into one batch; each takes 68 KiB.
     pub large_frames: u16,
@@ -51,7 +52,7 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { block_size: 1 << 20, blocks: 8, large_frames: 8, receive_buffer: 64 << 20 }
+        Self { block_size: 8 * BLOCK, blocks: 8, large_frames: 8, receive_buffer: 64 << 20 }
     }
 }
 
@@ -109,8 +110,8 @@ fn check(options: &PortOptions<'_>) -> Result<(), OpenError> {
         }
         _ => {}
     }
-    if options.memory.blocks == 0 || !options.memory.block_size.is_multiple_of(4096) {
-        return illegal("a ring has at least one block, of a multiple of 4096 octets");
+    if options.memory.blocks == 0 || !options.memory.block_size.is_multiple_of(BLOCK) {
+        return illegal("a ring has at least one block, of a multiple of 126,976 octets");
     }
     if options.memory.block_size == 0 || options.memory.large_frames == 0 {
         return illegal("a receiver has blocks of more than 0 octets and room for a large frame");

@@ -2,7 +2,7 @@
 
 use dataplane::Capacity;
 use model::limits;
-use netio::Memory;
+use netio::{BLOCK, Memory};
 
 /// The part of the free memory that flow records and their index may take.
 const FLOW_SHARE: u64 = 4;
@@ -44,10 +44,10 @@ fn memory(octets: u64) -> Memory {
     let kib = |number: u32| number << 10;
     match octets {
         0..4_000_000 => {
-            Memory { block_size: kib(64), blocks: 8, large_frames: 2, receive_buffer: kib(1_024) }
+            Memory { block_size: BLOCK, blocks: 4, large_frames: 2, receive_buffer: kib(1_024) }
         }
         4_000_000..80_000_000 => Memory {
-            block_size: kib(256),
+            block_size: 2 * BLOCK,
             blocks: 8,
             large_frames: 4,
             receive_buffer: u32::try_from((octets / 2).min(64 * MIB)).unwrap_or(kib(8_192)),

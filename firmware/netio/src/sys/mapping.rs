@@ -7,6 +7,9 @@ use std::sync::atomic::AtomicU32;
 
 use super::checked;
 
+/// Octets of the smallest slot.
+const LEAST: usize = 256;
+
 /// A mapped ring of a packet socket: slots of equal size, one behind the other. It stays valid when
 /// its socket is closed or its interface vanishes.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ impl Mapping {
     /// Maps a ring that was just made: so many slots of so many octets, a multiple of four.
     pub fn new(socket: BorrowedFd<'_>, slot: usize, slots: usize) -> io::Result<Self> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        if slot < LEAST {
+            return Err(invalid());
+        }
         let length = slot.checked_mul(slots).ok_or_else(invalid)?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
@@ -57,6 +63,18 @@ impl Mapping {
         // SAFETY: slots are aligned to four octets in a mapping that lives as long as `self`. The
         // word is reached through here, and otherwise only read by those whose the slot is.
         unsafe { AtomicU32::from_ptr(slot.as_ptr().cast()) }
+    }
+
+    /// Brings the start of a slot near: the kernel's header and the first headers of a frame.
+    #[inline]
+    pub fn prefetch(&self, index: usize) {
+        const LINE: usize = 64;
+        const { assert!(2 * LINE <= LEAST) };
+        base::sys::prefetch(self.status(index));
+        // SAFETY: inside the slot, which has at least `LEAST` octets.
+        let second = unsafe { self.slot(index).add(LINE) };
+        // SAFETY: inside the mapping, which lives as long as `self`. Nothing is read or written.
+        base::sys::prefetch(unsafe { AtomicU32::from_ptr(second.as_ptr().cast()) });
     }
 }
 

@@ -18,12 +18,12 @@ use std::sync::atomic::Ordering;
 use super::mapping::Mapping;
 use super::socket::{PacketSocket, set};
 
-/// Octets of a slot.
-const SLOT: usize = 1_024;
+/// Octets of a slot: an odd number of cache lines, as those of the receive ring are.
+const SLOT: usize = 9 * 64;
 /// Slots: two bursts.
 const SLOTS: usize = 128;
-/// Octets of the ring's blocks.
-const BLOCK: u32 = 4_096;
+/// Octets of the ring's blocks: a multiple of the page's and of the slot's.
+const BLOCK: u32 = 9 * 4_096;
 /// Where the offload header starts in a slot, behind the kernel's: `TPACKET2_HDRLEN` without the
 /// address.
 const DATA: usize = size_of::<libc::tpacket2_hdr>();

@@ -18,10 +18,21 @@ use super::mapping::Mapping;
 use super::socket::{PacketSocket, set};
 
 /// Octets of a slot. Holds any frame of a 1,500-octet link; a larger one takes the long way.
-pub const SLOT: usize = 2048;
+///
+/// An odd number of cache lines: were it a power of two, the starts of all slots would fall into
+/// one or two sets of the first-level cache, which holds eight or twelve of each.
+pub const SLOT: usize = 31 * 64;
+
+/// Octets of the smallest block: 64 slots fill 31 pages.
+pub const BLOCK: u32 = 31 * 4_096;
+const _: () = assert!(BLOCK as usize == 64 * SLOT);
 
 /// Octets at the start of a slot that belong to the kernel's header.
 const HEADER: usize = size_of::<libc::tpacket2_hdr>();
+
+/// Slots that are asked for before they are looked at: the kernel has filled them on another
+/// processor, perhaps.
+const AHEAD: usize = 6;
 
 /// What the kernel says about the frame in a slot.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +62,8 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Makes the ring of a socket and maps it. `block_size` is a multiple of the page size and of
-    /// [`SLOT`]; both numbers are above zero (the kernel refuses anything else).
+    /// Makes the ring of a socket and maps it. `block_size` is a multiple of [`BLOCK`];
+    /// both numbers are above zero (the kernel refuses anything else).
     pub fn new(socket: &PacketSocket, block_size: u32, blocks: u32) -> io::Result<Self> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let block = usize::try_from(block_size).map_err(|_| invalid())?;
@@ -80,6 +91,9 @@ impl Ring {
             return None;
         }
         let next = self.first + self.taken;
+        if self.taken + AHEAD < self.memory.slots() {
+            self.memory.prefetch(next + AHEAD);
+        }
         let status = self.memory.status(next).load(Ordering::Acquire);
         if status & libc::TP_STATUS_USER == 0 {
             return None;

@@ -11,7 +11,7 @@ use model::limits::{BURST, EXPIRY_IDLE_STEP, EXPIRY_ROUND};
 use std::time::Duration;
 
 /// Octets of a slot, as in a receive ring.
-const SLOT: usize = 2_048;
+const SLOT: usize = 31 * 64;
 /// Slots, as in a receive ring.
 pub const SLOTS: u32 = 4_096;
 /// Where the frame starts in its slot.

@@ -5,7 +5,7 @@ use crate::place::Place;
 use crate::switches;
 use crate::{clock, inside};
 use base::Offload;
-use netio::{Memory, PortOptions};
+use netio::{BLOCK, Memory, PortOptions};
 use packet::pcap::Reader;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -28,7 +28,7 @@ const CHECKSUM: std::ops::Range<usize> = 40..42;
 const CLEAR: usize = 44;
 /// What is sent takes little memory to receive beside.
 const MEMORY: Memory =
-    Memory { block_size: 1 << 18, blocks: 4, large_frames: 2, receive_buffer: 1 << 20 };
+    Memory { block_size: 2 * BLOCK, blocks: 4, large_frames: 2, receive_buffer: 1 << 20 };
 /// Sockets of one thread of a flood, each a flow.
 const FLOWS: usize = 64;
 /// Threads of a flood.

@@ -8,7 +8,7 @@
 
 use crate::{clock, inside};
 use base::{Mac, Offload};
-use netio::{BURST, Link, Memory, PortOptions, Receiver, Transmitter};
+use netio::{BLOCK, BURST, Link, Memory, PortOptions, Receiver, Transmitter};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use packet::arp::{self, Arp, Operation};
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// What of the interface is held: frames are few.
 const MEMORY: Memory =
-    Memory { block_size: 1 << 18, blocks: 8, large_frames: 2, receive_buffer: 1 << 20 };
+    Memory { block_size: 2 * BLOCK, blocks: 8, large_frames: 2, receive_buffer: 1 << 20 };
 /// How long answers are waited for behind the last question.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 /// Octets of a frame with ARP in it.

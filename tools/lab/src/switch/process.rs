@@ -9,7 +9,7 @@ use super::capture::Capture;
 use super::control::{Answer, LARGEST, Order};
 use crate::{LabError, clock};
 use base::{Gso, Instant, Offload};
-use netio::{BURST, Memory, PortOptions, Receiver, Transmitter};
+use netio::{BLOCK, BURST, Memory, PortOptions, Receiver, Transmitter};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::sockopt::{SndBufForce, SocketError};
 use nix::sys::socket::{getsockopt, setsockopt};
@@ -30,7 +30,7 @@ const GUEST_FRAME: usize = 68 * 1024;
 const GUEST_BUFFER: usize = 8 << 20;
 /// Memory for what a port has received: a switch has many ports, and few frames wait.
 const MEMORY: Memory =
-    Memory { block_size: 1 << 18, blocks: 8, large_frames: 8, receive_buffer: 16 << 20 };
+    Memory { block_size: 2 * BLOCK, blocks: 8, large_frames: 8, receive_buffer: 16 << 20 };
 
 /// What a switch is made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
