@@ -173,6 +173,27 @@ fn the_author_of_a_commit_comes_back_that_was_cut_off_before_it_heard_of_it() {
 }
 
 #[test]
+fn who_was_asked_about_a_document_and_fell_out_comes_back_to_the_one_that_followed_it() {
+    for after in 0..30 {
+        let mut world = world(3, Policy::Quorum);
+        propose(&mut world, 1, "second").unwrap();
+        while world.node(3).judged.is_none() {
+            world.run(Duration::from_micros(100));
+        }
+        world.run(Duration::from_micros(after * 100));
+        world.part(&[3], &[1, 2]);
+        world.run(seconds(2));
+        propose(&mut world, 2, "third").unwrap();
+        world.run(seconds(2));
+        world.cut.clear();
+        world.run(seconds(3));
+        assert_eq!(texts(&world), ["third"; 3], "{after}");
+        world.assert_view(&[1, 2, 3]);
+        world.assert_owned();
+    }
+}
+
+#[test]
 fn a_node_with_another_document_serves_nothing_before_it_has_that_of_the_others() {
     for policy in POLICIES {
         let mut world = world(3, policy);

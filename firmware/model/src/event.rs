@@ -6,7 +6,6 @@ mod sentence;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::IpAddr;
 
 use base::Mac;

@@ -394,6 +394,8 @@ impl Cluster {
         self.possession = Possession::Elsewhere;
         self.outside_since = now;
         self.seen = 0;
+        // Whatever was asked of this view is decided without us.
+        self.documents.draft = None;
         self.release_all();
         self.events.push_back(Event::View { id: ViewId::NONE, members: vec![] });
     }
