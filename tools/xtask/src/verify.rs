@@ -29,7 +29,10 @@ const ALWAYS: &[Phase] = &[
     phase("tests", &["test", "--quiet", "--workspace", "--no-fail-fast"]),
     phase("simulator", &["run", "--quiet", "--package", "xtask", "--", "sim", "--seeds", "0..100"]),
     phase("lab scenario", &["run", "--quiet", "--package", "xtask", "--", "lab-scenario"]),
-    phase("QEMU scenario", &["run", "--quiet", "--package", "xtask", "--", "demo", "--check"]),
+    phase(
+        "QEMU scenario",
+        &["run", "--quiet", "--package", "xtask", "--", "demo", "--check", "--one"],
+    ),
 ];
 
 /// What `--all` adds.
@@ -44,6 +47,7 @@ const ALSO: &[Phase] = &[
         &["test", "--quiet", "--workspace", "--release", "--no-fail-fast", "--", "--ignored"],
     ),
     phase("fuzz", &["run", "--quiet", "--package", "xtask", "--", "fuzz"]),
+    phase("QEMU cluster", &["run", "--quiet", "--package", "xtask", "--", "demo", "--check"]),
     phase("browser", &["run", "--quiet", "--package", "xtask", "--", "browser-test"]),
     phase("rack image", &["run", "--quiet", "--package", "xtask", "--", "image", "rack-x86_64"]),
 ];
