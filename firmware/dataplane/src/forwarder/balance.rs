@@ -172,9 +172,37 @@ impl Forwarder {
         self.pass_on(pass, bytes, offload, headers, ip, &path)
     }
 
-    /// A server's packet whose flow nobody remembers, after a restart perhaps: the agreed table
-    /// says whose it must be. `None`: the packet is not from a service's port.
-    pub(super) fn forgotten_reply(
+    /// A server's packet that no flow of ours knows, and that another box has to work on. `None`:
+    /// it is ours, or not from a service's port.
+    pub(super) fn others_reply(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+    ) -> Option<Verdict> {
+        let key = ip.flow_key()?;
+        if self.copied_reply(pass, headers, &key).is_some() {
+            return None;
+        }
+        let services = &pass.tables.services;
+        let found = services.find_reply(key.source, key.protocol, key.source_port)?;
+        match self.whose_reply(pass, headers, &key, found) {
+            Whose::Ours => None,
+            Whose::Of(owner) => {
+                let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
+                self.handed_fragment(pass, ip, owner, verdict);
+                Some(verdict)
+            }
+            Whose::Anybodys => self.hand_to_all(pass, bytes, offload, headers, ip),
+        }
+    }
+
+    /// A server's packet that no other box works on, and whose flow nobody remembers, after a
+    /// restart perhaps: the agreed table says whose it must be. `None`: the packet is not from a
+    /// service's port.
+    pub(super) fn own_reply(
         &mut self,
         pass: &mut Pass<'_>,
         bytes: &mut [u8],
@@ -188,19 +216,6 @@ impl Forwarder {
         }
         let services = &pass.tables.services;
         let found = services.find_reply(key.source, key.protocol, key.source_port)?;
-        match self.whose_reply(pass, headers, &key, found) {
-            Whose::Ours => {}
-            Whose::Of(owner) => {
-                let verdict = self.hand_over(pass, bytes, offload, headers, ip, owner);
-                self.handed_fragment(pass, ip, owner, verdict);
-                return Some(verdict);
-            }
-            Whose::Anybodys => {
-                if let Some(verdict) = self.hand_to_all(pass, bytes, offload, headers, ip) {
-                    return Some(verdict);
-                }
-            }
-        }
         let verdict = self
             .recall(pass, ip, &key, found)
             .map(|path| self.pass_on(pass, bytes, offload, headers, ip, &path))
@@ -304,7 +319,8 @@ impl Forwarder {
                 self.virtual_address(pass, bytes, offload, headers, ip, vip)
             }
             Some(Role::Primary | Role::Broadcast) | None => self
-                .forgotten_reply(pass, bytes, offload, headers, ip)
+                .others_reply(pass, bytes, offload, headers, ip)
+                .or_else(|| self.own_reply(pass, bytes, offload, headers, ip))
                 .unwrap_or(Verdict::Drop(DropReason::NoFlow)),
         }
     }

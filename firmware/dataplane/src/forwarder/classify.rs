@@ -94,9 +94,8 @@ impl Forwarder {
             return Verdict::Drop(DropReason::GroupDestination);
         }
         let role = pass.tables.addresses.get(ANYWHERE, ip.destination);
-        if let Some(Role::Virtual(vip)) = role
-            && let Some(verdict) = self.spread(pass, bytes, offload, headers, ip, vip)
-        {
+        // Before load is shed: who works on it knows its flow, and it costs us little.
+        if let Some(verdict) = self.others(pass, bytes, offload, headers, ip, role) {
             return verdict;
         }
         if ip.flow_key().is_some() && role != Some(Role::Primary) {
@@ -110,13 +109,34 @@ impl Forwarder {
         match role {
             Some(Role::Primary) => self.primary_address(pass, bytes, offload, headers, ip),
             Some(Role::Virtual(vip)) => {
-                match self.elsewhere_served(pass, vip, headers.source, false) {
-                    None => self.virtual_address(pass, bytes, offload, headers, ip, vip),
-                    Some(owner) => self.hand_over(pass, bytes, offload, headers, ip, owner),
-                }
+                self.virtual_address(pass, bytes, offload, headers, ip, vip)
             }
             Some(Role::Broadcast) => Verdict::Drop(DropReason::GroupDestination),
             None => self.elsewhere(pass, bytes, offload, headers, ip),
+        }
+    }
+
+    /// What another box of the cluster works on goes there. `None`: it is for us, or nobody's.
+    fn others(
+        &mut self,
+        pass: &mut Pass<'_>,
+        bytes: &mut [u8],
+        offload: &mut Offload,
+        headers: &Headers,
+        ip: &Ip,
+        role: Option<Role>,
+    ) -> Option<Verdict> {
+        match role {
+            Some(Role::Virtual(vip)) => {
+                if let Some(verdict) = self.spread(pass, bytes, offload, headers, ip, vip) {
+                    return Some(verdict);
+                }
+                let owner = self.elsewhere_served(pass, vip, headers.source, false)?;
+                Some(self.hand_over(pass, bytes, offload, headers, ip, owner))
+            }
+            None if is_martian(ip.destination) || is_link_local(ip.source) => None,
+            None => self.others_reply(pass, bytes, offload, headers, ip),
+            Some(Role::Primary | Role::Broadcast) => None,
         }
     }
 
@@ -162,7 +182,7 @@ impl Forwarder {
         if is_link_local(ip.source) {
             return Verdict::Drop(DropReason::LinkLocalSource);
         }
-        if let Some(verdict) = self.forgotten_reply(pass, bytes, offload, headers, ip) {
+        if let Some(verdict) = self.own_reply(pass, bytes, offload, headers, ip) {
             return verdict;
         }
         if ip.transport == Transport::LaterFragment && pass.tables.services.is_server(ip.source) {

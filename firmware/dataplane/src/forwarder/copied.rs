@@ -5,6 +5,7 @@ use packet::headers::{Headers, Ip, TcpFlags, Transport};
 
 use super::{Forwarder, Pass, Path};
 use crate::flow::{Note, Record};
+use crate::tables::Copied;
 
 impl Forwarder {
     /// Which flows other boxes would get wrong is told from the beginning; `asked` is repeated
@@ -35,6 +36,24 @@ impl Forwarder {
         pass.tables.server(copied.server).filter(|server| server.up).map(|_| copied.server)
     }
 
+    /// The flow of a server's packet that began at another box and is ours now.
+    #[inline]
+    pub(super) fn copied_reply(
+        &self,
+        pass: &Pass<'_>,
+        headers: &Headers,
+        key: &FlowKey,
+    ) -> Option<Copied> {
+        if pass.tables.copies.is_empty() {
+            return None;
+        }
+        let copied = *pass.tables.copies.by_reply(key)?;
+        let server = pass.tables.server(copied.server)?;
+        let away = server.link.is_some_and(|at| at != pass.port.network)
+            || self.served_elsewhere(pass, copied.service, headers.source, false).is_some();
+        (!away).then_some(copied)
+    }
+
     /// The way of a server's packet whose flow began at another box.
     #[inline]
     pub(super) fn recall_copied(
@@ -44,16 +63,7 @@ impl Forwarder {
         ip: &Ip,
         key: &FlowKey,
     ) -> Option<Path> {
-        if pass.tables.copies.is_empty() {
-            return None;
-        }
-        let copied = *pass.tables.copies.by_reply(key)?;
-        let server = pass.tables.server(copied.server)?;
-        if server.link.is_some_and(|at| at != pass.port.network)
-            || self.served_elsewhere(pass, copied.service, headers.source, false).is_some()
-        {
-            return None;
-        }
+        let copied = self.copied_reply(pass, headers, key)?;
         self.make_anew(pass, ip, Record::new(&copied.request, copied.service, copied.server, 0))
     }
 }

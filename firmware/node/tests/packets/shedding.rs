@@ -1,6 +1,7 @@
 //! A worker that is behind keeps the connections that are there and turns newcomers away.
 
 use dataplane::Pressure;
+use dataplane::tables::Owner;
 use fixtures::{ACK, Packet, SYN, arp_request};
 use model::limits::NEWCOMERS_UNDER_PRESSURE;
 
@@ -64,6 +65,28 @@ fn under_pressure_known_flows_go_first() {
     }
     let arp = Wire::raw(Port::Outside, arp_request(router, vip));
     assert_eq!(behind_newcomers(&mut pressed(), arp), "answer");
+}
+
+#[test]
+fn what_another_box_has_to_work_on_is_passed_on_under_pressure_too() {
+    let mut gateway = pressed();
+    gateway.give_away("www", Owner::Peer(0));
+    let rows: [(&str, Wire); 5] = [
+        ("a server's packet", inside(&tcp(SERVER, NEWCOMER, ACK, b""))),
+        ("from a port of several services", inside(&tcp("10.0.0.14:9000", NEWCOMER, ACK, b""))),
+        ("a server's datagram", inside(&udp("10.0.0.12:5353", NEWCOMER, b"a"))),
+        ("the middle of a connection", outside(&tcp(NEWCOMER, "192.0.2.80:80", ACK, b""))),
+        ("a client's datagram", outside(&udp(NEWCOMER, "192.0.2.80:53", b"q"))),
+    ];
+    for (what, frame) in rows {
+        let burst = vec![frame.clone(); 3 * NEWCOMERS_UNDER_PRESSURE];
+        for verdict in gateway.receive_burst(frame.port, &burst) {
+            assert_eq!(verdict, "handed over", "{what}");
+        }
+    }
+    assert_eq!(gateway.count("shed"), 0);
+    let routed = inside(&udp("10.0.0.77:5", "203.0.113.1:7", b"x"));
+    assert_eq!(behind_newcomers(&mut gateway, routed), "drop shed", "it is still under pressure");
 }
 
 #[test]
