@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use stream::{Stream, Track};
+use stream::{Gap, Stream, Track};
 
 /// Questions a second for each address, as long as there are few.
 const QUESTIONS: u32 = 100;
@@ -24,6 +24,9 @@ const QUESTIONS: u32 = 100;
 const ALL_QUESTIONS: u32 = 1000;
 /// Sender addresses in turn. An answer may come as late as they last.
 const SENDERS: usize = 16;
+
+/// Runs of lost datagrams that are told one by one.
+const GAPS_TOLD: usize = 5;
 
 /// What watches.
 #[derive(Debug)]
@@ -161,7 +164,11 @@ impl Seen {
             let (sent, lost) = (track.sent.len(), track.lost());
             // Writing to a string cannot fail.
             let _ = write!(text, "{vip}: {lost} of {sent} lost, {}", gap(track.longest()));
-            let _ = writeln!(text, ", by {:?}", track.spread());
+            let _ = write!(text, ", by {:?}", track.spread());
+            for Gap { from, lost, .. } in track.gaps().iter().take(GAPS_TOLD) {
+                let _ = write!(text, "; {lost} from {:.3} s", from.as_secs_f64());
+            }
+            text.push('\n');
         }
         let several =
             |address: &&Address| address.record.owners().len() != 1 || address.record.doubles() > 0;
@@ -174,12 +181,16 @@ impl Seen {
             let _ = write!(text, "{vip}: {}", owners.join(", "));
             let _ = write!(text, "; nobody for {} ms at most", record.silent().as_millis());
             if let Some((at, both)) = record.first_double() {
-                let both: Vec<String> = both.iter().map(|mac| self.stations.name(*mac)).collect();
+                let answer = |(mac, came): &(_, Duration)| {
+                    let waited = came.saturating_sub(at).as_secs_f64() * 1e3;
+                    format!("{} after {waited:.1} ms", self.stations.name(*mac))
+                };
+                let both: Vec<String> = both.iter().map(answer).collect();
                 let (count, longest) = (record.doubles(), record.doubled().as_millis());
                 let _ = write!(
                     text,
-                    "; {count} questions answered twice, for {longest} ms at most, first at {} by \
-                     {}",
+                    "; two owners for {longest} ms; {count} questions answered twice, first that \
+                     of {}, by {}",
                     seconds(at),
                     both.join(" and ")
                 );
@@ -239,8 +250,8 @@ fn answers_now(
     let mut answers = BTreeMap::new();
     for (names, asked) in probe {
         for (vip, record) in names.into_iter().zip(asked.end()?) {
-            let last = record.questions.last().map(|question| question.answers.clone());
-            answers.insert(vip, last.unwrap_or_default());
+            let last = record.questions.last().into_iter().flat_map(|question| &question.answers);
+            answers.insert(vip, last.map(|(mac, _)| *mac).collect());
         }
     }
     Ok(answers)

@@ -3,8 +3,15 @@
 //!
 //! Each question bears another sender address, of which nobody on the segment has one, and its
 //! answers name that address as their target. So an answer belongs to one question, however late it
-//! comes, and two answers to one question are two owners. IPv4 only: addresses of one `group` move
-//! together, whatever their family.
+//! comes.
+//!
+//! Two boxes that answer one question are not yet two owners: a question that waits at one box while
+//! the address moves to it has been answered by the old owner before. What an answer proves is that
+//! its box was the owner at some time between question and answer. So two boxes are owners at once
+//! where one surely was between two times at which the other surely was, and these are too close
+//! for the address to have gone there and back. What is shorter than two questions is not seen.
+//!
+//! IPv4 only: addresses of one `group` move together, whatever their family.
 
 use crate::{clock, inside};
 use base::{Mac, Offload};
@@ -16,13 +23,15 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What of the interface is held: frames are few.
 const MEMORY: Memory =
     Memory { block_size: 2 * BLOCK, blocks: 8, large_frames: 2, receive_buffer: 1 << 20 };
 /// How long answers are waited for behind the last question.
 const AFTERWARDS: Duration = Duration::from_millis(300);
+/// No address is moved away and back in so short a time.
+const RETURN: Duration = Duration::from_millis(250);
 /// Octets of a frame with ARP in it.
 const FRAME: usize = 60;
 /// Where a frame says what it is, and what it says for ARP.
@@ -61,8 +70,8 @@ pub struct Record {
 pub struct Question {
     /// When it was asked, since the start.
     pub asked: Duration,
-    /// Who answered, each once, in order.
-    pub answers: Vec<Mac>,
+    /// Who answered, each once, in order, and when its answer came.
+    pub answers: Vec<(Mac, Duration)>,
 }
 
 impl Owners {
@@ -86,6 +95,7 @@ impl Owners {
 
 struct Neighbor {
     inquiry: Inquiry,
+    start: Instant,
     mac: Mac,
     receiver: Receiver,
     transmitter: Transmitter,
@@ -103,11 +113,12 @@ impl Neighbor {
         let (receiver, transmitter) = pairs.into_iter().next().ok_or_else(none)?;
         let records = vec![Record::default(); inquiry.vips.len()];
         let last = vec![vec![None; inquiry.senders.len()]; inquiry.vips.len()];
-        Ok(Neighbor { inquiry, mac: link.mac, receiver, transmitter, records, last })
+        let (start, mac) = (clock::now(), link.mac);
+        Ok(Neighbor { inquiry, start, mac, receiver, transmitter, records, last })
     }
 
     fn run(mut self, stop: &AtomicBool) -> Vec<Record> {
-        let start = clock::now();
+        let start = self.start;
         let every = Duration::from_secs(1) / self.inquiry.rate.max(1);
         let (mut round, mut ended) = (0_u32, None);
         loop {
@@ -162,6 +173,7 @@ impl Neighbor {
             if batch.is_empty() {
                 return;
             }
+            let now = clock::since(self.start);
             for frame in &batch.frames() {
                 if frame.bytes.get(KIND) != Some(&ARP) {
                     continue;
@@ -175,8 +187,8 @@ impl Neighbor {
                 let Some((vip, tag)) = vip.zip(tag) else { continue };
                 let Some(number) = self.last[vip][tag] else { continue };
                 let answers = &mut self.records[vip].questions[number].answers;
-                if !answers.contains(&reply.sender_mac) {
-                    answers.push(reply.sender_mac);
+                if answers.iter().all(|(mac, _)| *mac != reply.sender_mac) {
+                    answers.push((reply.sender_mac, now));
                 }
             }
         }
@@ -184,9 +196,47 @@ impl Neighbor {
 }
 
 impl Record {
-    /// The longest time during which every question had answers of two stations.
+    /// The longest time during which two stations were owners.
     pub fn doubled(&self) -> Duration {
-        self.longest(|question| question.answers.len() > 1)
+        let mut longest = Duration::ZERO;
+        let mut run: Option<(Duration, Duration)> = None;
+        for (from, to) in self.overlaps() {
+            let joined = match run {
+                Some((since, until)) if from <= until => (since, until.max(to)),
+                Some(_) | None => (from, to),
+            };
+            run = Some(joined);
+            longest = longest.max(joined.1.saturating_sub(joined.0));
+        }
+        longest
+    }
+
+    /// When one station surely was the owner before and after another one, in order.
+    fn overlaps(&self) -> Vec<(Duration, Duration)> {
+        let mut overlaps = Vec::new();
+        for (number, question) in self.questions.iter().enumerate() {
+            for (mac, came) in &question.answers {
+                let before = self.questions[..number].iter().rev();
+                let before = before
+                    .take_while(|one| one.asked + RETURN >= question.asked)
+                    .flat_map(|one| &one.answers)
+                    .filter(|(other, at)| other != mac && *at <= question.asked);
+                let after = self.questions[number..].iter();
+                let after = after
+                    .skip_while(|one| one.asked < *came)
+                    .take_while(|one| one.asked <= question.asked + RETURN);
+                let after: Vec<_> = after
+                    .flat_map(|one| one.answers.iter().map(|(mac, _)| (mac, one.asked)))
+                    .collect();
+                let pairs = before.filter_map(|(other, from)| {
+                    let back = after.iter().find(|(again, _)| *again == other)?;
+                    Some((*from, back.1)).filter(|(from, to)| *to <= *from + RETURN)
+                });
+                overlaps.extend(pairs.max_by_key(|(from, _)| *from));
+            }
+        }
+        overlaps.sort_unstable();
+        overlaps
     }
 
     /// How many questions had answers of two stations.
@@ -215,8 +265,8 @@ impl Record {
         longest
     }
 
-    /// When two stations first answered one question, and which.
-    pub fn first_double(&self) -> Option<(Duration, &[Mac])> {
+    /// When a question was first asked that two stations answered, which, and when.
+    pub fn first_double(&self) -> Option<(Duration, &[(Mac, Duration)])> {
         let double = self.questions.iter().find(|question| question.answers.len() > 1);
         double.map(|question| (question.asked, &question.answers[..]))
     }
@@ -225,7 +275,7 @@ impl Record {
     pub fn changes(&self) -> Vec<(Duration, Mac)> {
         let mut changes: Vec<(Duration, Mac)> = Vec::new();
         for question in &self.questions {
-            if let [one] = question.answers[..]
+            if let [(one, _)] = question.answers[..]
                 && changes.last().is_none_or(|(_, last)| *last != one)
             {
                 changes.push((question.asked, one));
@@ -248,23 +298,32 @@ mod tests {
     const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
     /// A record with a question every ten milliseconds: `a`, `b`, `2` for both, `.` for nobody.
+    /// Answers come after a millisecond.
     fn record(text: &str) -> Record {
-        let question = |(index, letter)| Question {
-            asked: Duration::from_millis(10 * index as u64),
-            answers: match letter {
-                'a' => vec![A],
-                'b' => vec![B],
-                '2' => vec![A, B],
+        let question = |(index, letter)| {
+            let asked = Duration::from_millis(10 * index as u64);
+            let came = asked + Duration::from_millis(1);
+            let answers = match letter {
+                'a' => vec![(A, came)],
+                'b' => vec![(B, came)],
+                '2' => vec![(A, came), (B, came)],
                 _ => vec![],
-            },
+            };
+            Question { asked, answers }
         };
         Record { questions: text.char_indices().map(question).collect() }
     }
 
     #[test]
-    fn two_owners_at_once_and_nobody_are_measured_by_the_questions() {
-        let cases =
-            [("aaa", 0, 0, 1), ("aa..bb", 0, 20, 2), ("a2bb", 10, 0, 2), ("a22.2a", 20, 10, 1)];
+    fn two_owners_at_once_and_nobody_are_measured() {
+        let cases = [
+            ("aaa", 0, 0, 1),
+            ("aa..bb", 0, 20, 2),
+            ("a2bb", 0, 0, 2),
+            ("a2222b", 49, 0, 2),
+            ("a22.2a", 49, 10, 1),
+            ("aaabaaa", 19, 0, 3),
+        ];
         for (text, doubled, silent, owners) in cases {
             let record = record(text);
             assert_eq!(record.doubled(), Duration::from_millis(doubled), "{text}");
@@ -272,5 +331,24 @@ mod tests {
             assert_eq!(record.owners().len(), owners, "{text}");
         }
         assert_eq!(record("aabaa").owners(), [A, B, A]);
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_is_no_second_owner() {
+        let late = |text: &str, number: usize, by: u64| {
+            let mut record = record(text);
+            record.questions[number].answers[0].1 += Duration::from_millis(by);
+            record
+        };
+        assert_eq!(late("aabbbb", 1, 25).doubled(), Duration::ZERO, "sent before the move");
+        let mut waited = record("aa2222bb");
+        for question in &mut waited.questions[2..6] {
+            question.answers[1].1 = Duration::from_millis(55);
+        }
+        assert_eq!(waited.doubled(), Duration::ZERO, "questions that waited where it moved to");
+        assert_eq!(record("aa222bb").doubled(), Duration::from_millis(39));
+        let mut there_and_back = "a".to_owned() + &"b".repeat(30);
+        there_and_back.push('a');
+        assert_eq!(record(&there_and_back).doubled(), Duration::ZERO, "it was moved twice");
     }
 }
