@@ -148,8 +148,13 @@ pub const EXPIRY_ROUND: Duration = Duration::from_secs(4);
 pub const NEWCOMERS_UNDER_PRESSURE: usize = BURST / 8;
 /// Frames that one burst can send: as many as came in, and the pieces and answers besides.
 pub const OUTPUT_FRAMES: usize = 512;
-/// Octets of frames that a burst can generate: a 64 KiB segment in pieces, several times.
-pub const OUTPUT_ARENA: usize = 512 << 10;
+/// Octets of frames that a burst can generate: a 64 KiB segment in pieces, several times, and
+/// copies of as many such segments as a batch holds for two or three other boxes.
+pub const OUTPUT_ARENA: usize = 2 << 20;
+/// Octets of that which copies of large frames leave to those of small ones.
+pub const OUTPUT_ARENA_SMALL: usize = 256 << 10;
+/// Octets of a frame that is not large.
+pub const OUTPUT_SMALL_FRAME: usize = 2 << 10;
 /// Events that one burst can give.
 pub const OUTPUT_EVENTS: usize = 2 * BURST;
 /// Octets of working space of a forwarder: the largest frame the host stacks send.

@@ -8,6 +8,7 @@
 //! as both boxes may have to do that while an address moves.
 
 use base::{Instant, Mac, Offload, ServiceId, VipId};
+use model::limits::{OUTPUT_ARENA_SMALL, OUTPUT_SMALL_FRAME};
 use packet::headers::{Headers, Ip};
 use packet::rewrite;
 
@@ -114,6 +115,11 @@ impl Forwarder {
                 continue;
             }
             if let Some((_, before)) = last.replace((place, station)) {
+                // A large one is sent again by its server; it must not cost many small ones theirs.
+                let spared = if end > OUTPUT_SMALL_FRAME { OUTPUT_ARENA_SMALL } else { 0 };
+                if !pass.out.has_room(end + spared) {
+                    continue;
+                }
                 rewrite::set_ethernet(bytes, before, pass.port.mac);
                 let offload = *offload;
                 pass.out.generate_with(pass.id, |out| emit::copy(out, &bytes[..end], offload));

@@ -307,6 +307,11 @@ impl Lab {
         self.out.verdicts.iter().map(|verdict| self.words(*verdict)).collect()
     }
 
+    /// How many frames left because of the last burst.
+    pub fn left(&self) -> usize {
+        self.out.transmit.len()
+    }
+
     /// Time passes, and what it brings about happens.
     pub fn wait(&mut self, duration: Duration) -> Seen {
         let until = self.now + duration;

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use base::address::mapped;
+use base::{Gso, Offload};
 use dataplane::Event;
 use dataplane::tables::Owner;
 use fixtures::{ACK, PSH, Packet, SENDER, SYN, arp_request, fragments, neighbor_solicitation};
+use model::limits::BURST;
 
 use crate::common::{
     CLIENT, CLIENT6, INSIDE, Lab, OUTSIDE, PEER, Port, ROUTER, Wire, inside, mac_of, outside,
@@ -122,6 +124,26 @@ fn a_reply_from_a_port_of_several_services_goes_to_every_box_that_serves_one() {
     let sent: Vec<_> = lab.receive(&reply).sent.into_iter().map(|it| it.bytes).collect();
     let other = with_macs(reply.bytes.clone(), mac_of(ip("10.0.0.202")), INSIDE);
     assert_eq!(sent, [passed(&reply).bytes, other], "and no box that serves nothing");
+}
+
+#[test]
+fn beside_large_replies_in_a_burst_every_box_gets_its_copy_of_the_small_ones() {
+    let mut lab = Lab::new();
+    peer_serves(&mut lab);
+    lab.learn_peer([mac_of(ip("10.0.0.202")); 2]);
+    lab.give_away("www6", Owner::Peer(1));
+    let offload = Offload { gso: Gso::TcpV4, gso_size: 1_448, ..Offload::NONE };
+    let reply = |data: &[u8]| inside(&tcp("10.0.0.14:9000", CLIENT, ACK, data));
+    let large = Wire { offload, ..reply(&[7; 65_160]) };
+    for number in [2, 8, 40] {
+        let mut burst = vec![large.clone(); number];
+        burst.resize(BURST, reply(b"x"));
+        let verdicts = lab.receive_burst(Port::Inside, &burst);
+        assert!(verdicts.iter().all(|verdict| verdict == "handed over"));
+        let small = 2 * (BURST - number);
+        assert!(lab.left() >= small + number, "{number} large ones: {} left", lab.left());
+        assert!(number > 8 || lab.left() == 2 * BURST, "as many as a batch holds are copied too");
+    }
 }
 
 #[test]

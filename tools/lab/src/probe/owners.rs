@@ -5,7 +5,7 @@
 //! answers name that address as their target. So an answer belongs to one question, however late it
 //! comes.
 //!
-//! Two boxes that answer one question are not yet two owners: a question that waits at one box while
+//! Two boxes that answer a question are not yet two owners: a question that waits at one box while
 //! the address moves to it has been answered by the old owner before. What an answer proves is that
 //! its box was the owner at some time between question and answer. So two boxes are owners at once
 //! where one surely was between two times at which the other surely was, and these are too close
