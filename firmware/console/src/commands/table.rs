@@ -494,6 +494,7 @@ pub static COMMANDS: &[Command] = &[
 pub(crate) static GROUPS: &[(&str, &str)] = &[
     ("show", "see what the box is like"),
     ("drain", "take a server or a box out of use"),
+    ("configure", "change the configuration"),
     ("commit", "put the candidate in force"),
     ("exit", "end configuring"),
 ];
