@@ -63,6 +63,7 @@ extern crate alloc;
 pub mod config;
 pub mod flows;
 pub mod identity;
+pub mod introduction;
 pub mod member;
 pub mod placement;
 pub mod pulse;

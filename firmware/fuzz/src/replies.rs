@@ -255,12 +255,19 @@ fn neighbor(foreign: &Foreign, which: usize) -> Neighbor {
     }
 }
 
+const STANDINGS: [Standing; 5] = [
+    Standing::Member,
+    Standing::Outside,
+    Standing::Alone,
+    Standing::Secretless,
+    Standing::Newcomer,
+];
+
 fn cluster(foreign: &Foreign) -> Reply {
-    let standings = [Standing::Member, Standing::Outside, Standing::Alone, Standing::Secretless];
     let presences = [Presence::Own, Presence::Heard, Presence::Missing, Presence::Silent];
     Reply::Cluster(Box::new(Cluster {
         node: foreign.text(0),
-        standing: standings[foreign.octets % 4],
+        standing: STANDINGS[foreign.octets % STANDINGS.len()],
         start: u32::MAX,
         view: foreign.rows().is_multiple_of(2).then(|| foreign.text(1)),
         members: foreign.texts.clone(),

@@ -128,6 +128,23 @@ pub enum Event {
         /// It leaves.
         leaves: bool,
     },
+    /// A box of a running cluster does not let this one in for now.
+    NotLetIn {
+        /// The address that was asked.
+        peer: IpAddr,
+        /// Why.
+        reason: String,
+    },
+    /// Boxes that are to let this one in do not answer.
+    PeersSilent {
+        /// Their addresses.
+        peers: Vec<IpAddr>,
+    },
+    /// A box of a running cluster let this one in.
+    LetIn {
+        /// The address that was asked.
+        peer: IpAddr,
+    },
     /// The web page is at other addresses, and has another certificate of the same key.
     CertificateRenewed {
         /// Where the page is: URLs.
@@ -278,6 +295,9 @@ impl Event {
             Self::ConfigOverruled { .. } => "config-overruled",
             Self::ConfigUnfit { .. } => "config-unfit",
             Self::NodeRemoved { .. } => "node-removed",
+            Self::NotLetIn { .. } => "not-let-in",
+            Self::PeersSilent { .. } => "peers-silent",
+            Self::LetIn { .. } => "let-in",
             Self::CertificateRenewed { .. } => "certificate-renewed",
             Self::LinkUp { .. } => "link-up",
             Self::LinkDown { .. } => "link-down",
@@ -317,6 +337,8 @@ impl Event {
             | Self::ConfigOverruled { .. }
             | Self::ConfigUnfit { .. }
             | Self::NodeRemoved { .. }
+            | Self::NotLetIn { .. }
+            | Self::PeersSilent { .. }
             | Self::ViewLeft
             | Self::NodesCondemned { .. } => Severity::Warning,
             Self::BootStep { .. }
@@ -325,6 +347,7 @@ impl Event {
             | Self::CandidateLeft { .. }
             | Self::ConfigConfirmed { .. }
             | Self::ConfigPulled { .. }
+            | Self::LetIn { .. }
             | Self::CertificateRenewed { .. }
             | Self::LinkUp { .. }
             | Self::PortOpened { .. }
@@ -444,6 +467,27 @@ mod tests {
                 Event::ConfigUnfit { node: text("n2"), reason: text("no") },
                 "config-unfit",
                 "config: this box cannot carry out the document of n2: no",
+            ),
+            (
+                Event::NotLetIn {
+                    peer: core::net::Ipv4Addr::new(192, 0, 2, 11).into(),
+                    reason: text("node \"n1\" has id 1 already"),
+                },
+                "not-let-in",
+                "cluster: 192.0.2.11 does not let this box in: node \"n1\" has id 1 already",
+            ),
+            (
+                Event::PeersSilent {
+                    peers: alloc::vec![core::net::Ipv4Addr::new(192, 0, 2, 11).into()]
+                },
+                "peers-silent",
+                "cluster: 192.0.2.11 does not answer: off, on another network, or with another \
+                 secret (then it counts what it refuses, `show cluster` there); it is asked again",
+            ),
+            (
+                Event::LetIn { peer: core::net::Ipv4Addr::new(192, 0, 2, 11).into() },
+                "let-in",
+                "cluster: 192.0.2.11 has let this box in",
             ),
             (
                 Event::NodeRemoved { leaves: true },

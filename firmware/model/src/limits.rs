@@ -44,6 +44,8 @@ pub const PREFIXES_PER_NETWORK: usize = 8;
 pub const GATEWAYS_PER_NETWORK: usize = 2;
 /// Nodes of a cluster: every pair exchanges heartbeats up to 8, beyond that 6 observers each.
 pub const NODES: usize = 16;
+/// Boxes that a newcomer asks to let it in: one that runs is enough.
+pub const PEERS: usize = 8;
 /// Primary addresses of one port.
 pub const ADDRESSES_PER_PORT: usize = 8;
 /// Virtual addresses of a cluster: announcing all of them at 200 a second takes 5 s.

@@ -6,6 +6,7 @@ pub mod documents;
 mod errands;
 mod load;
 pub mod membership;
+mod newcomers;
 mod parting;
 mod questions;
 

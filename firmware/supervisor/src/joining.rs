@@ -1,6 +1,7 @@
 //! How a box becomes a member of a cluster of several: its place in the agreement, the pulse
 //! thread, and the gates that it keeps.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,7 +9,9 @@ use std::sync::atomic::AtomicU64;
 use base::Instant;
 use cluster::Incarnation;
 use cluster::config::{About, Record};
+use cluster::introduction::TooLong;
 use cluster::seal::{Secret, Secrets};
+use model::config::Newcomer;
 use model::limits::NETWORKS;
 use netio::Wake;
 use node::Plan;
@@ -20,6 +23,7 @@ use crate::control::membership::{Membership, card};
 use crate::gates::Gates;
 use crate::journal::Journal;
 use crate::pulse::PulseThread;
+use crate::settings::Coming;
 use crate::start::Place;
 use crate::threads::{Manner, Threads};
 use crate::watch::Pulse;
@@ -67,7 +71,7 @@ impl Ties {
 /// The kernel gives no event descriptor or no random octets.
 pub fn join(
     (plan, text): (&mut Plan, &str),
-    secret: Option<&str>,
+    (secret, newcomer): (Option<String>, Option<Coming>),
     (place, folder): (Place, &Path),
     ties: Ties,
     (threads, journal): (&Threads, &Journal),
@@ -86,7 +90,7 @@ pub fn join(
         journal.boot("cluster", detail);
         return Ok(None);
     };
-    let secrets = Secrets::one(Secret::new(secret));
+    let secrets = Secrets::one(Secret::new(&secret));
     // The box's own folder is in memory, and forgotten; the other boxes remember.
     let count: Option<PathBuf> = (place == Place::Lab).then(|| folder.join(COUNT));
     let record = Record::first(text.to_owned(), About::default());
@@ -97,6 +101,9 @@ pub fn join(
     let seed = (ties.seed, forwarders);
     let mut council = Council::new(now, plan.config(), plan.node(), &card, seed);
     council.handle_record(&record);
+    if let Some((brings, peers)) = &newcomer {
+        come((&mut council, now), plan, (brings, peers), journal);
+    }
     let (order, orders) = RingBuffer::new(DEPTH);
     let (news, heard) = RingBuffer::new(DEPTH);
     let progress = Arc::new(AtomicU64::new(0));
@@ -115,8 +122,30 @@ pub fn join(
     let manner = Manner { core: None, real_time: Some(PRIORITY) };
     threads.critical("pulse", manner, journal, move || thread.run());
     let (nodes, start) = (plan.config().nodes.len(), card.incarnation.0);
-    journal.boot("cluster", format!("{nodes} nodes configured, start {start} of this one"));
+    if newcomer.is_none() {
+        journal.boot("cluster", format!("{nodes} nodes configured, start {start} of this one"));
+    }
     let member =
         Membership::new((council, forwarders), (order, heard), wake, gates, (secrets, count));
     Ok(Some((member, Pulse::counter("pulse", progress))))
+}
+
+/// Asks boxes of a running cluster to let this one in.
+fn come(
+    (council, now): (&mut Council, Instant),
+    plan: &Plan,
+    (brings, peers): (&Newcomer, &[IpAddr]),
+    journal: &Journal,
+) {
+    let listed: Vec<_> = peers.iter().map(ToString::to_string).collect();
+    let listed = listed.join(", ");
+    let detail = match council.come(now, plan.node(), brings, peers) {
+        Ok(()) => format!("asks {listed} to be let in"),
+        Err(TooLong) => format!(
+            "the ports in node.toml are more than one question to {listed} holds: leave all but \
+             one out, and add the others to [node.{}] once it is a member",
+            brings.name
+        ),
+    };
+    journal.boot("cluster", detail);
 }

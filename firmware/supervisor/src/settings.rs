@@ -1,9 +1,12 @@
 //! The documents: what this box is told to be, and what it does when it was told nonsense.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::Path;
 
-use model::config::{Cluster, Config, Node, NodeDocument, Policy, Problem, Profile, Users};
+use model::config::{
+    Cluster, Config, Newcomer, Newcomers, Node, NodeDocument, Policy, Problem, Profile, Users,
+};
 use model::event::Event;
 
 use crate::journal::Journal;
@@ -23,6 +26,18 @@ pub struct Settings {
     pub text: String,
     /// What only the boxes of the cluster know.
     pub secret: Option<String>,
+    /// What the box brings to a running cluster, and whom it asks to let it in.
+    pub newcomer: Option<Coming>,
+}
+
+/// What the box brings to a running cluster, and whom it asks to let it in.
+pub type Coming = (Newcomer, Vec<IpAddr>);
+
+impl Settings {
+    /// The secret, and what a box without a cluster document goes by.
+    pub fn introduction(&self) -> (Option<String>, Option<Coming>) {
+        (self.secret.clone(), self.newcomer.clone())
+    }
 }
 
 /// Reads the documents of a folder. Whatever is wrong with them is in the journal afterwards.
@@ -56,10 +71,14 @@ fn users(folder: &Path) -> Users {
 
 fn documents(folder: &Path, journal: &Journal) -> Option<Settings> {
     let document = read(folder, NODE).and_then(|text| parsed(NODE, NodeDocument::parse(&text)));
-    let NodeDocument { name, secret } = match document {
+    let document = match document {
         Ok(document) => document,
         Err(refusal) => return refuse(journal, &refusal, None),
     };
+    if let Some(newcomer) = document.newcomer().filter(|_| !folder.join(CLUSTER).exists()) {
+        return come(journal, newcomer, document);
+    }
+    let NodeDocument { name, secret, .. } = document;
     let text = match read(folder, CLUSTER) {
         Ok(text) => text,
         Err(refusal) => return refuse(journal, &refusal, None),
@@ -70,13 +89,35 @@ fn documents(folder: &Path, journal: &Journal) -> Option<Settings> {
             let (vips, services) = (config.vips.len(), config.services.len());
             journal.note(&Event::ConfigLoaded { vips, services, servers });
             journal.boot("config", format!("{CLUSTER}, node {name}"));
-            return Some(Settings { config, name, text, secret });
+            return Some(Settings { config, name, text, secret, newcomer: None });
         }
         Ok(config) => Refusal::stranger(&name, &config),
         Err(refusal) => refusal,
     };
     let rest = Config::salvage(&text, &name);
-    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text, secret }))
+    let newcomer = None;
+    refuse(journal, &refusal, rest.map(|config| Settings { config, name, text, secret, newcomer }))
+}
+
+/// A box that has no cluster document, and asks for one: until it has it, it has its own addresses.
+fn come(journal: &Journal, newcomer: Newcomer, document: NodeDocument) -> Option<Settings> {
+    let text = newcomer.alone();
+    match parsed(NODE, Config::parse(&text)) {
+        Ok(config) => {
+            let NodeDocument { name, secret, peers, .. } = document;
+            journal.boot("config", format!("{NODE}, no {CLUSTER}, node {name}"));
+            Some(Settings { config, name, text, secret, newcomer: Some((newcomer, peers)) })
+        }
+        Err(Refusal { document, problems }) => {
+            // The places are those of a document that was made of this one.
+            let place = |problem: &String| match problem.split_once(' ') {
+                Some((_, rest)) => rest.to_owned(),
+                None => problem.clone(),
+            };
+            let problems = problems.iter().map(place).collect();
+            refuse(journal, &Refusal { document, problems }, None)
+        }
+    }
 }
 
 /// Why a document cannot be used.
@@ -98,7 +139,13 @@ impl Refusal {
 fn read(folder: &Path, document: &'static str) -> Result<String, Refusal> {
     let path = folder.join(document);
     std::fs::read_to_string(&path).map_err(|error| {
-        let problem = format!("{} cannot be read: {error}", path.display());
+        let cluster = document == CLUSTER && error.kind() == std::io::ErrorKind::NotFound;
+        let hint = if cluster {
+            ", expected it, or peers in node.toml that let this box into their cluster"
+        } else {
+            ""
+        };
+        let problem = format!("{} cannot be read: {error}{hint}", path.display());
         Refusal { document, problems: vec![problem] }
     })
 }
@@ -132,7 +179,12 @@ fn refuse(journal: &Journal, refusal: &Refusal, rest: Option<Settings>) -> Optio
 
 /// The configuration of a box that has not been told anything: a name, a console, no ports.
 pub fn nothing(users: Users) -> (Config, Node) {
-    let cluster = Cluster { name: "none".into(), policy: Policy::Witness, profile: Profile::Auto };
+    let cluster = Cluster {
+        name: "none".into(),
+        policy: Policy::Witness,
+        profile: Profile::Auto,
+        newcomers: Newcomers::Welcome,
+    };
     let config = Config {
         cluster,
         networks: Vec::new(),

@@ -90,7 +90,7 @@ fn start(
     journal: &Journal,
 ) -> std::io::Result<Vec<Pulse>> {
     let mut rng = Rng::new(seed);
-    let secret = settings.as_ref().ok().and_then(|settings| settings.secret.clone());
+    let known = settings.as_ref().map_or((None, None), Settings::introduction);
     let (mut plan, text) = plan(settings, rng.next());
     let ports = plan.node().ports.len();
     let (crew, size) = crew(place, ports, journal);
@@ -102,8 +102,7 @@ fn start(
     let mut pulses = crew.set_to_work(workers, &size, &ties.gates, &mut rng, threads, journal);
     let progress = ties.progress.clone();
     pulses.push(Pulse::counter("control", progress.clone()));
-    let joined =
-        join((&mut plan, &text), secret.as_deref(), (place, folder), ties, (threads, journal))?;
+    let joined = join((&mut plan, &text), known, (place, folder), ties, (threads, journal))?;
     let (member, pulse) = joined.unzip();
     pulses.extend(pulse);
     let ((verdict_sender, verdicts), (renewer, renewals)) = (channel(), channel());

@@ -17,8 +17,8 @@ const VERSION: u8 = 1;
 
 /// See the drawing in [`super`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// A [`crate::Channel`], or [`super::greeter::CHANNEL`].
+pub(crate) struct Header {
+    /// A [`crate::Channel`], [`super::greeter::CHANNEL`] or [`crate::introduction::CHANNEL`].
     pub channel: u8,
     /// Which secret: see [`super::Secret::mark`].
     pub key: u8,

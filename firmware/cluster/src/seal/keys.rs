@@ -76,6 +76,11 @@ pub(super) fn greeting_key(secret: &Secret) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&derive(secret, &[], b"portico greeting", &[]).into())
 }
 
+/// The key of introductions: newcomers know nothing but the secret.
+pub(super) fn introduction_key(secret: &Secret) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&derive(secret, &[], b"portico introduction", &[]).into())
+}
+
 /// Appends `header` and the sealed `body` to `out`. `receiver` is bound to both and not sent.
 pub(super) fn seal<A: AeadInOut>(
     cipher: &A,

@@ -36,6 +36,7 @@
 pub mod greeter;
 mod guard;
 mod header;
+pub(crate) mod introduction;
 mod keys;
 mod window;
 
@@ -51,6 +52,7 @@ use crate::Incarnation;
 
 pub use greeter::{Greeter, Greeting};
 pub use guard::{Guard, Opened};
+pub(crate) use header::Header;
 pub use header::{HEADER, OVERHEAD};
 pub use keys::{Secret, Secrets};
 

@@ -60,6 +60,11 @@ pub(super) fn cluster(cluster: Cluster) -> View {
             cluster.node,
             cluster.nodes.len()
         )),
+        Standing::Newcomer => Some(alloc::format!(
+            "{} asks to be let into a running cluster, as its node.toml says: show log says what \
+             it is answered",
+            cluster.node
+        )),
         Standing::Outside | Standing::Member => None,
     };
     let digest = cluster.document.digest.clone();

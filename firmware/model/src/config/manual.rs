@@ -27,6 +27,7 @@ pub fn manual() -> String {
     sections(&mut text, &CLUSTER_DOCUMENT);
     text.push_str("\n## Node document\n");
     section(&mut text, &NODE_DOCUMENT);
+    sections(&mut text, &NODE_DOCUMENT);
     text
 }
 

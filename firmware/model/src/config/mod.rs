@@ -14,6 +14,7 @@ mod addresses;
 mod check;
 pub mod document;
 mod manual;
+mod newcomer;
 mod node;
 mod owners;
 mod ports;
@@ -40,6 +41,7 @@ use base::{NetworkId, NodeId, PoolId, Prefix, VipId};
 use crate::operator::Role;
 
 pub use manual::manual;
+pub use newcomer::{NewPort, Newcomer};
 pub use node::NodeDocument;
 pub use ports::{BadPorts, PortRanges};
 pub use problem::Problem;
@@ -111,6 +113,8 @@ pub struct Cluster {
     pub policy: Policy,
     /// How fast failures are detected.
     pub profile: Profile,
+    /// Which boxes with the secret may join.
+    pub newcomers: Newcomers,
 }
 
 /// An Ethernet segment.
@@ -327,6 +331,13 @@ words! {
         Available = "available",
         /// It serves only together with a majority.
         Quorum = "quorum",
+    }
+    /// Which boxes with the secret may join.
+    Newcomers {
+        /// Any: its entry is committed when it comes.
+        Welcome = "welcome",
+        /// Those that have an entry.
+        Listed = "listed",
     }
     /// How fast failures are detected.
     Profile {

@@ -14,8 +14,8 @@ use super::problem::Report;
 use super::read::{At, Place, Table};
 use super::schema::{CLUSTER_DOCUMENT, Section};
 use super::{
-    CheckKind, Cluster, Gateway, Mode, Policy, PortRanges, Profile, Scheduler, ServerState,
-    ServiceProtocol,
+    CheckKind, Cluster, Gateway, Mode, Newcomers, Policy, PortRanges, Profile, Scheduler,
+    ServerState, ServiceProtocol,
 };
 use crate::limits;
 use crate::operator::Role;
@@ -194,7 +194,7 @@ pub(super) fn top<'v, 't>(
     Table::open(report, root, Place { at: 0, path: String::new() }, section)
 }
 
-fn each<T>(
+pub(super) fn each<T>(
     report: &mut Report<'_>,
     parent: &Table<'_, '_>,
     key: &'static str,
@@ -208,7 +208,8 @@ fn cluster(report: &mut Report<'_>, table: &Table<'_, '_>) -> Option<Cluster> {
     let name = table.name(report, "name");
     let policy = word(report, table, "policy", Policy::from_word, Policy::Witness);
     let profile = word(report, table, "profile", Profile::from_word, Profile::Auto);
-    Some(Cluster { name: name?.value, policy, profile })
+    let newcomers = word(report, table, "newcomers", Newcomers::from_word, Newcomers::Welcome);
+    Some(Cluster { name: name?.value, policy, profile, newcomers })
 }
 
 fn network(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Network {
@@ -279,7 +280,7 @@ fn user(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> User {
     User { name, password, role }
 }
 
-fn port(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Port {
+pub(super) fn port(report: &mut Report<'_>, name: String, table: Table<'_, '_>) -> Port {
     let network = table.name(report, "network");
     let addresses = table.hosts(report, "addresses");
     let vlan = table.integer(report, "vlan").map(|vlan| vlan.value);

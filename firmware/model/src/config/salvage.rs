@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::problem::Report;
 use super::value::is_name;
-use super::{Cluster, Config, Policy, Profile, User, Users, check, raw};
+use super::{Cluster, Config, Newcomers, Policy, Profile, User, Users, check, raw};
 use crate::limits;
 
 impl Config {
@@ -28,6 +28,7 @@ impl Config {
             name: String::from("refused"),
             policy: Policy::Witness,
             profile: Profile::Auto,
+            newcomers: Newcomers::Welcome,
         });
         let mut report = Report::new(text);
         let config = check::check(&mut report, raw);

@@ -638,3 +638,22 @@ fn a_node_document_says_which_node_this_is() {
         assert!(problems[0].to_string().starts_with(told), "{}", problems[0]);
     }
 }
+
+#[test]
+fn a_node_document_with_peers_says_what_the_box_brings() {
+    let text = "name = \"n4\"\nsecret = \"0123456789abcdef\"\npeers = [\"192.0.2.11\"]\n\
+                [port.eth0]\nnetwork = \"outside\"\naddresses = [\"192.0.2.14/24\"]\n";
+    let newcomer = NodeDocument::parse(text).unwrap().newcomer().unwrap();
+    assert_eq!((newcomer.name.as_str(), newcomer.id, newcomer.ports.len()), ("n4", None, 1));
+    assert_eq!(NodeDocument::parse("name = \"n1\"").unwrap().newcomer(), None);
+    for (from, to, told) in [
+        ("secret = \"0123456789abcdef\"\n", "", "2:10 peers: a box without a secret is let in by"),
+        ("192.0.2.11", "198.51.100.1", "3:10 peers[0]: 198.51.100.1 is on no network of this box"),
+        ("192.0.2.11", "192.0.2.14", "3:10 peers[0]: 192.0.2.14 is this box itself"),
+        ("network = \"outside\"\n", "", "4:7 port.eth0.network: missing"),
+        ("[port.eth0]", "id = 256\n[port.eth0]", "4:6 id: 256 is out of range"),
+    ] {
+        let problems = NodeDocument::parse(&text.replace(from, to)).unwrap_err();
+        assert!(problems[0].to_string().starts_with(told), "{told}: {problems:?}");
+    }
+}

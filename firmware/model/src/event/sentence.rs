@@ -1,8 +1,10 @@
 //! The sentence of each event, as the log has it.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
 use super::{Cause, Event};
 
@@ -35,6 +37,9 @@ impl fmt::Display for Event {
                 write!(f, "config: this box cannot carry out the document of {node}: {reason}")
             }
             Self::NodeRemoved { leaves } => f.write_str(removed(*leaves)),
+            Self::NotLetIn { peer, reason } => not_let_in(f, *peer, reason),
+            Self::PeersSilent { peers } => silent(f, peers),
+            Self::LetIn { peer } => write!(f, "cluster: {peer} has let this box in"),
             Self::CertificateRenewed { pages, certificate, key } => {
                 renewed(f, pages, certificate, key)
             }
@@ -127,6 +132,25 @@ const fn removed(leaves: bool) -> &'static str {
     } else {
         "cluster: the document without this box did not come into force; it joins again"
     }
+}
+
+fn not_let_in(f: &mut fmt::Formatter<'_>, peer: IpAddr, reason: &str) -> fmt::Result {
+    write!(f, "cluster: {peer} does not let this box in: {reason}")
+}
+
+/// Boxes that do not answer a newcomer.
+fn silent(f: &mut fmt::Formatter<'_>, peers: &[IpAddr]) -> fmt::Result {
+    let listed: Vec<_> = peers.iter().map(ToString::to_string).collect();
+    let (who, again) = match peers {
+        [_] => ("does not answer", "it is asked again"),
+        _ => ("do not answer", "they are asked again"),
+    };
+    let listed = listed.join(", ");
+    write!(
+        f,
+        "cluster: {listed} {who}: off, on another network, or with another secret (then it counts \
+         what it refuses, `show cluster` there); {again}"
+    )
 }
 
 fn renewed(f: &mut fmt::Formatter<'_>, pages: &str, certificate: &str, key: &str) -> fmt::Result {

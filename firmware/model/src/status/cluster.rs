@@ -69,6 +69,8 @@ pub enum Standing {
     Alone,
     /// It has no secret, and so nobody speaks with it.
     Secretless,
+    /// It asks boxes of a running cluster to let it in.
+    Newcomer,
     /// It has agreed on nothing with anybody yet, or not any more.
     Outside,
     /// It is part of a view.
@@ -81,6 +83,7 @@ impl Standing {
         match self {
             Self::Alone => "alone",
             Self::Secretless => "secretless",
+            Self::Newcomer => "newcomer",
             Self::Outside => "outside",
             Self::Member => "member",
         }

@@ -12,6 +12,7 @@ use base::time::Duration;
 use base::{Instant, Mac, NetworkId, NodeId, PortId, VipId};
 use cluster::config::{Decision, DocumentId, Origin, Record};
 use cluster::flows::{self, Endpoint, Flow, Flows, Part};
+use cluster::introduction::{self, Visit};
 use cluster::seal::{Guard, Refusal};
 use cluster::{
     Channel, Cluster, Event, Incarnation, NodeSet, Orders, Ownership, OwnershipGeneration, Peer,
@@ -23,7 +24,8 @@ use model::config::{Config, Node};
 
 use super::News;
 use super::documents::identities;
-use super::framing::Framing;
+use super::framing::{Framing, Way};
+use super::newcomers::Newcomers;
 use super::settings::{Card, settings};
 use crate::plan::Attached;
 
@@ -64,6 +66,10 @@ pub enum Agreed {
     /// This node is not in a document that is about to be in force and leaves; or it stays after
     /// all.
     Removed(bool),
+    /// Somebody who is no node asks for something: to be told with [`Council::answer`].
+    Visit(Box<Visit>, Way),
+    /// What became of our own asking to be let in.
+    Introduced(Box<introduction::Event>),
     /// Something for the log: views and how they came about.
     Note(Event),
     /// This node has to begin anew with an incarnation above this one.
@@ -114,6 +120,8 @@ pub struct Council {
     pub(super) staged: VecDeque<(DocumentId, Config, Node)>,
     /// By virtual address: what identifies it.
     pub(super) addresses: Vec<(NetworkId, IpAddr)>,
+    /// Those who come, or we who come.
+    pub(super) newcomers: Newcomers,
 }
 
 impl Council {
@@ -128,6 +136,7 @@ impl Council {
         let identity = card.identity(config, node);
         let own = identity.node;
         let peers = crate::plan::peers(config, node);
+        let newcomers = Newcomers::new(own, card);
         let channels = [Channel::Token, Channel::Control, Channel::Document, Channel::Flow];
         let guard = Guard::new(identity, card.secrets.clone(), &channels, peers.iter().copied());
         let said = settings(config, node, (card.incarnation, card.document));
@@ -149,6 +158,7 @@ impl Council {
             view: None,
             staged: VecDeque::new(),
             addresses: identities(config),
+            newcomers,
         };
         council.after(now);
         council
@@ -176,7 +186,14 @@ impl Council {
 
     /// A frame that came in by `port`.
     pub fn handle_frame(&mut self, now: Instant, port: PortId, frame: &mut [u8]) {
+        let way = Framing::way_back(port, frame);
         let Some((network, _, datagram)) = self.framing.read(port, frame) else { return };
+        if introduction::is_introduction(datagram) {
+            return match way.map_or(Ok(()), |way| self.newcomers.hear(now, &way, datagram)) {
+                Ok(()) => self.after_newcomers(),
+                Err(refusal) => self.refuse(refusal),
+            };
+        }
         match self.guard.open(network, datagram) {
             Ok(opened) => {
                 let (from, channel) = (opened.from, opened.channel);
@@ -188,10 +205,14 @@ impl Council {
                 }
                 self.after(now);
             }
-            Err(refusal) => match self.refused.iter_mut().find(|(known, _)| *known == refusal) {
-                Some((_, count)) => *count += 1,
-                None => self.refused.push((refusal, 1)),
-            },
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        match self.refused.iter_mut().find(|(known, _)| *known == refusal) {
+            Some((_, count)) => *count += 1,
+            None => self.refused.push((refusal, 1)),
         }
     }
 
@@ -262,16 +283,26 @@ impl Council {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.cluster.handle_timeout(now);
         self.flows.handle_timeout(now);
+        self.newcomers.handle_timeout(now);
+        self.after_newcomers();
         self.after(now);
     }
 
     /// When [`Council::handle_timeout`] has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.cluster.next_deadline(), self.flows.next_deadline()].into_iter().flatten().min()
+        let newcomers = self.newcomers.next_deadline();
+        let deadlines = [self.cluster.next_deadline(), self.flows.next_deadline(), newcomers];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The next frame to send.
     pub fn poll_frame(&mut self) -> Option<(PortId, Vec<u8>)> {
+        while let Some((way, datagram)) = self.newcomers.poll_transmit() {
+            let frame = self.framing.frame_back(&way, &datagram);
+            if frame.is_some() {
+                return frame;
+            }
+        }
         while let Some(transmit) = self.cluster.poll_transmit() {
             let mut datagram = Vec::new();
             let (to, network) = (transmit.to, transmit.network);

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use base::address::mapped;
 use base::{Mac, NetworkId, NodeId, PortId, Protocol};
@@ -28,6 +28,15 @@ pub struct Station {
     pub network: NetworkId,
     /// From which Ethernet address.
     pub mac: Mac,
+}
+
+/// The way back to somebody who is no node of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    port: PortId,
+    mac: Mac,
+    own: Ipv6Addr,
+    theirs: Ipv6Addr,
 }
 
 /// Puts datagrams into frames and takes them out.
@@ -133,20 +142,32 @@ impl Framing {
         let pairs = theirs.flat_map(|peer| own.iter().map(move |own| (*own, peer.2)));
         let (source, destination) = pairs.into_iter().find(|(a, b)| is_v4(a) == is_v4(b))?;
         let known = self.stations.iter().find(|it| (it.node, it.network) == (to, network));
-        let end = |address| Endpoint { address, port: CLUSTER_PORT };
-        let datagram = udp::Datagram {
-            source_mac,
-            destination_mac: known.map_or(Mac::BROADCAST, |station| station.mac),
-            source: end(source),
-            destination: end(destination),
-            class: CLASS,
-            payload: datagram,
-        };
-        // Ethernet, the longer IP header, UDP, and what sealing adds.
-        let mut frame = vec![0; 14 + 40 + udp::HEADER + cluster::seal::OVERHEAD + CLUSTER_BODY];
-        let length = udp::build(&mut frame, &datagram)?;
-        frame.truncate(length);
-        Some((PortId::from(place), frame))
+        let station = known.map_or(Mac::BROADCAST, |station| station.mac);
+        let way = Way { port: PortId::from(place), mac: station, own: source, theirs: destination };
+        Some((way.port, build(source_mac, &way, datagram)?))
+    }
+
+    /// The port and the frame in which a datagram goes back.
+    pub fn frame_back(&self, way: &Way, datagram: &[u8]) -> Option<(PortId, Vec<u8>)> {
+        let source_mac = self.macs.get(way.port.index()).copied().flatten()?;
+        Some((way.port, build(source_mac, way, datagram)?))
+    }
+
+    /// The way from `node` to an address on one of its networks: to all stations there, as it is
+    /// not known which one has it.
+    pub fn way_to(node: &Node, address: IpAddr) -> Option<Way> {
+        node.ports.iter().enumerate().find_map(|(place, port)| {
+            let own = port.addresses.iter().find(|prefix| prefix.contains(address))?;
+            let (own, theirs) = (mapped(own.address), mapped(address));
+            Some(Way { port: PortId::from(place), mac: Mac::BROADCAST, own, theirs })
+        })
+    }
+
+    /// The way back to who sent a frame that [`Framing::read`] has read.
+    pub fn way_back(port: PortId, frame: &[u8]) -> Option<Way> {
+        let headers = headers::parse(frame).ok()?;
+        let Body::Ip(ip) = headers.body else { return None };
+        Some(Way { port, mac: headers.source, own: ip.destination, theirs: ip.source })
     }
 
     /// The datagram in a frame that came in by `port`, with its network and the station that sent
@@ -168,4 +189,22 @@ impl Framing {
         let datagram = frame.get_mut(start..ip.end as usize)?;
         Some((*network, headers.source, datagram))
     }
+}
+
+/// A datagram in a frame.
+fn build(source_mac: Mac, way: &Way, datagram: &[u8]) -> Option<Vec<u8>> {
+    let end = |address| Endpoint { address, port: CLUSTER_PORT };
+    let datagram = udp::Datagram {
+        source_mac,
+        destination_mac: way.mac,
+        source: end(way.own),
+        destination: end(way.theirs),
+        class: CLASS,
+        payload: datagram,
+    };
+    // Ethernet, the longer IP header, UDP, and what sealing adds.
+    let mut frame = vec![0; 14 + 40 + udp::HEADER + cluster::seal::OVERHEAD + CLUSTER_BODY];
+    let length = udp::build(&mut frame, &datagram)?;
+    frame.truncate(length);
+    Some(frame)
 }

@@ -20,6 +20,7 @@ mod beat;
 mod council;
 mod documents;
 mod framing;
+mod newcomers;
 mod request;
 mod settings;
 mod show;
@@ -34,7 +35,8 @@ use cluster::seal::{Admission, Refusal};
 
 pub use beat::Beat;
 pub use council::{Agreed, Council, InForce};
-pub use framing::Framing;
+pub use framing::{Framing, Way};
+pub use newcomers::Reception;
 pub use request::{Wanted, request};
 pub use settings::{Card, settings};
 pub use show::{Gates, moved, show};

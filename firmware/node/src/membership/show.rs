@@ -32,6 +32,7 @@ pub fn show(
     let view = show.council().and_then(Council::view);
     let members = view.map_or(&[][..], |(_, members)| members);
     let standing = match (council, view) {
+        (Some((council, _)), _) if council.is_newcomer() => Standing::Newcomer,
         (_, _) if config.nodes.len() < 2 => Standing::Alone,
         (Some(_), Some(_)) => Standing::Member,
         (Some(_), None) => Standing::Outside,
@@ -46,6 +47,7 @@ pub fn show(
         view: view.map(|(id, _)| format!("{id}")),
         members: match standing {
             Standing::Alone => alloc::vec![node.name.clone()],
+            Standing::Newcomer => Vec::new(),
             Standing::Secretless | Standing::Outside | Standing::Member => {
                 members.iter().map(|member| show.name(member.id)).collect()
             }

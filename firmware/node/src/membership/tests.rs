@@ -6,14 +6,15 @@ use alloc::vec::Vec;
 
 use base::time::Duration;
 use base::{FlowKey, Instant, Mac, NodeId, PortId, Protocol, VipId};
-use cluster::config::DocumentId;
+use cluster::config::{About, DocumentId, Record};
 use cluster::flows::{Endpoint, Flow};
+use cluster::introduction::{self, Answer, Visit};
 use cluster::seal::{Refusal, Secret, Secrets};
 use cluster::{Incarnation, Presence, Report};
 use core::net::Ipv4Addr;
 use dataplane::flow::Note;
 use dataplane::tables::Owner;
-use model::config::Config;
+use model::config::{Config, NodeDocument};
 use model::limits::NETWORKS;
 use model::status::{self, Standing};
 use proptest::prelude::*;
@@ -48,10 +49,13 @@ const NODE: &str = r#"
     addresses = ["fd00::1X/64"]
 "#;
 
-fn config(nodes: u8) -> Config {
+fn text(nodes: u8) -> alloc::string::String {
     let nodes = (1..=nodes).map(|id| NODE.replace('X', &alloc::format!("{id}")));
-    let text: alloc::string::String = core::iter::once(DOCUMENT.into()).chain(nodes).collect();
-    Config::parse(&text).unwrap()
+    core::iter::once(DOCUMENT.into()).chain(nodes).collect()
+}
+
+fn config(nodes: u8) -> Config {
+    Config::parse(&text(nodes)).unwrap()
 }
 
 /// One box.
@@ -67,16 +71,29 @@ struct Front {
     copies: Vec<Vec<(Flow, Endpoint)>>,
     /// Its cables lead nowhere.
     cut: bool,
+    /// Who wants to be let in.
+    visits: Vec<(Visit, Way)>,
+    /// What became of its own asking.
+    introduced: Vec<introduction::Event>,
 }
 
 impl Front {
     fn new(config: &Config, id: u8, incarnation: u32, secret: &str) -> Self {
+        Self::with(config, id, (incarnation, DocumentId::default()), secret)
+    }
+
+    fn with(
+        config: &Config,
+        id: u8,
+        (incarnation, document): (u32, DocumentId),
+        secret: &str,
+    ) -> Self {
         let node = config.nodes.iter().find(|node| node.id == id).unwrap();
         let card = Card {
             incarnation: Incarnation(incarnation),
             salt: [id + 16 * u8::try_from(incarnation).unwrap(); 16],
             secrets: Secrets::one(Secret::new(secret)),
-            document: DocumentId::default(),
+            document,
         };
         let (now, seed) = (Instant::ZERO, u64::from(id));
         let mut front = Self {
@@ -88,6 +105,8 @@ impl Front {
             flows: vec![],
             copies: vec![vec![]; config.vips.len()],
             cut: false,
+            visits: vec![],
+            introduced: vec![],
         };
         for port in 0..2 {
             let mac = Mac([2, 0, 0, 0, id, port]);
@@ -150,9 +169,11 @@ impl Front {
                 self.council.handle_synced(now, vip);
             }
             Agreed::Copies(vip) => self.copied(vip),
+            Agreed::Visit(visit, way) => self.visits.push((*visit, way)),
+            Agreed::Introduced(event) => self.introduced.push(*event),
+            Agreed::InForce(it) => self.beat.handle_document(now, it.id, &it.config, &it.node),
             Agreed::Ask(_)
             | Agreed::Judge(..)
-            | Agreed::InForce(..)
             | Agreed::Decided(..)
             | Agreed::Removed(_)
             | Agreed::Announce(_)
@@ -555,4 +576,120 @@ proptest! {
         prop_assert!(fronts[0].beat.poll_frame().is_none());
         prop_assert!(fronts[0].council.poll_frame().is_none());
     }
+}
+
+const NEWCOMER: &str = r#"
+    name = "n2"
+    id = 2
+    secret = "the tests' secret"
+    peers = ["192.0.2.11"]
+    [port.eth0]
+    network = "outside"
+    addresses = ["192.0.2.12/24"]
+    [port.eth1]
+    network = "inside"
+    addresses = ["fd00::12/64"]
+"#;
+
+/// A member, and a box that has nothing but its own document.
+struct Arrival {
+    cables: Cables,
+    fronts: Vec<Front>,
+    config: Config,
+    record: Record,
+}
+
+impl Arrival {
+    fn new(document: &str, newcomer: &str) -> Self {
+        let secret = "the tests' secret";
+        let config = Config::parse(document).unwrap();
+        let record = Record::first(document.into(), About::default());
+        let mut member = Front::with(&config, 1, (1, record.id()), secret);
+        member.council.handle_record(&record);
+        let own = NodeDocument::parse(newcomer).unwrap();
+        let brings = own.newcomer().unwrap();
+        let alone = Config::parse(&brings.alone()).unwrap();
+        let mut coming = Front::new(&alone, alone.nodes[0].id, 2, secret);
+        coming.council.come(Instant::ZERO, &alone.nodes[0], &brings, &own.peers).unwrap();
+        Self { cables: Cables::new(), fronts: vec![member, coming], config, record }
+    }
+
+    /// The member does what its control thread would; the first thing the newcomer is told.
+    fn run(&mut self, milliseconds: u64) -> Option<introduction::Event> {
+        for _ in 0..milliseconds {
+            self.cables.run(&mut self.fronts, 1);
+            let member = &mut self.fronts[0];
+            for (visit, way) in core::mem::take(&mut member.visits) {
+                let answer = match member.council.receive(&self.config, &visit) {
+                    Reception::Answer(answer) => answer,
+                    Reception::Listed => {
+                        let record = &self.record;
+                        member.council.welcome(self.cables.now, record.id(), || record.clone())
+                    }
+                    Reception::Propose(newcomer) => match newcomer.enter(&self.record.text) {
+                        Ok((text, config)) => {
+                            let record = self.record.next(text, About::default());
+                            let node = config.node("n1").unwrap();
+                            let now = self.cables.now;
+                            member.council.propose(now, &record, &config, node).unwrap();
+                            member.council.handle_record(&record);
+                            (self.record, self.config) = (record, config);
+                            Answer::Soon
+                        }
+                        Err(why) => Answer::Outside { why },
+                    },
+                };
+                member.council.answer(&visit, &way, answer);
+            }
+            if let Some(event) = self.fronts[1].introduced.pop() {
+                return Some(event);
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn a_box_with_nothing_but_the_secret_and_an_address_becomes_a_member() {
+    let mut arrival = Arrival::new(&text(1), NEWCOMER);
+    let seen = shown(&arrival.fronts[1], &arrival.config, 1, arrival.cables.now);
+    assert_eq!(seen.standing, Standing::Newcomer);
+    let Some(introduction::Event::Welcome { record, .. }) = arrival.run(1_000) else {
+        panic!("nobody let it in");
+    };
+    assert!(arrival.cables.now < Instant::from_millis(500), "{:?}", arrival.cables.now);
+    assert_eq!(*record, arrival.record);
+    let config = Config::parse(&record.text).unwrap();
+    assert_eq!(config.nodes.len(), 2);
+    let mut joined = Front::with(&config, 2, (2, record.id()), "the tests' secret");
+    joined.council.handle_record(&record);
+    arrival.fronts[1] = joined;
+    arrival.cables.run(&mut arrival.fronts, 5_000);
+    let members = |front: &Front| front.council.members().count();
+    assert_eq!(arrival.fronts.iter().map(members).collect::<Vec<_>>(), [2, 2]);
+    let mut owners = owners(&arrival.fronts);
+    owners.sort();
+    assert_eq!(owners, [[0], [1]], "each has its share");
+}
+
+#[test]
+fn a_newcomer_is_told_why_it_is_not_let_in() {
+    let listed = text(1).replace("name = \"edge\"", "name = \"edge\"\nnewcomers = \"listed\"");
+    let rows = [
+        (text(1), ("id = 2", "id = 1"), "node \"n1\" has id 1 already"),
+        (text(1), ("\"n2\"", "\"n1\""), "the name of the box that was asked"),
+        (text(1), ("2.12/", "2.80/"), "192.0.2.80 is the address of"),
+    ];
+    for (document, (from, to), expected) in rows {
+        let mut arrival = Arrival::new(&document, &NEWCOMER.replace(from, to));
+        match arrival.run(1_000) {
+            Some(introduction::Event::Outside { why, .. }) if why.contains(expected) => {}
+            other => panic!("{expected}: {other:?}"),
+        }
+        assert_eq!(arrival.record.generation, 0, "nothing was changed");
+    }
+    let mut arrival = Arrival::new(&listed, NEWCOMER);
+    let told = arrival.run(1_000);
+    assert!(matches!(told, Some(introduction::Event::Unlisted { id: 2, .. })), "{told:?}");
+    assert_eq!(arrival.record.generation, 0, "nothing was changed");
 }

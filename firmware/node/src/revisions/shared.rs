@@ -10,8 +10,8 @@ use base::Instant;
 use base::time::Duration;
 use cluster::config::about::{About, Before, Kind, Place};
 use cluster::config::{self, Decision, DocumentId, Record};
-use model::config::document::diff;
-use model::config::{Config, Node};
+use model::config::document::{Document, diff};
+use model::config::{Config, Newcomer, Node};
 use model::event::Event;
 use model::operator::{Face, Origin, Reply};
 use model::status;
@@ -175,6 +175,40 @@ impl Engine {
             text,
             about,
         }
+    }
+
+    /// The document with one node more, which has shown that it knows the cluster's secret.
+    ///
+    /// # Errors
+    /// Why it cannot be let in now, for people.
+    pub fn let_in(&self, now: Instant, newcomer: &Newcomer) -> Result<Proposal, String> {
+        if let Some(pending) = &self.pending {
+            let left = pending.deadline.since(now).as_secs();
+            return Err(format!(
+                "a commit of the cluster waits to be confirmed, {left} s more, and nobody comes in \
+                 before that"
+            ));
+        }
+        let (text, config) = newcomer.enter(self.text())?;
+        let node = config.node(&self.name).cloned();
+        let node = node.ok_or("the box that was asked is no node of the document")?;
+        let document = Document::parse(&text).unwrap_or_default();
+        let name = &newcomer.name;
+        let about = About {
+            kind: Kind::Committed,
+            node: self.name.clone(),
+            // No user has a name with a space.
+            user: format!("newcomer {name}"),
+            // No session's number: no candidate goes on from this.
+            session: u64::MAX,
+            comment: format!("{name} asked to be let in, and has the secret"),
+            changes: u32::try_from(diff(&self.history.running().document(), &document).len())
+                .unwrap_or(u32::MAX),
+            confirmed: true,
+            ..About::default()
+        };
+        let record = self.following(about, text);
+        Ok(Proposal { record, apply: Apply { config, node } })
     }
 
     /// What was committed is to stay, everywhere.

@@ -11,12 +11,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use base::{Instant, NodeId};
 use cluster::config::Record;
-use model::config::{Config, Node};
+use model::config::{Config, Newcomer, Node};
 use model::event::Event;
 use model::operator::{Reply, Role};
 use model::status;
 use netio::Wake;
-use node::revisions::{Due, Engine, Outcome};
+use node::revisions::{Due, Engine, Outcome, Proposal};
 use web::Gone;
 
 use super::documents::{may_wait, read, unanswered};
@@ -56,6 +56,8 @@ enum Job {
     Look(Box<Engine>, Vec<(u64, Gone)>),
     /// A document of another box, which this one is in by that name.
     Read(Arc<Record>, NodeId, String),
+    /// A box that comes to the cluster.
+    Enter(Box<Engine>, Newcomer),
 }
 
 /// What came of it, and the engine back.
@@ -69,6 +71,7 @@ enum News {
     Asked(Box<Question>, Box<Option<Outcome>>),
     Looked(Vec<Due>),
     Read(Arc<Record>, NodeId, Box<Result<(Config, Node), String>>),
+    Entered(Box<Result<Proposal, String>>),
 }
 
 /// A desk with an engine at it, and the thread that it is lent to. `control` wakes control.
@@ -119,6 +122,10 @@ impl Job {
                 let verdict = Box::new(read(&record, &name));
                 Finished { engine: None, news: News::Read(record, from, verdict) }
             }
+            Self::Enter(engine, newcomer) => {
+                let proposal = Box::new(engine.let_in(now, &newcomer));
+                Finished { engine: Some(engine), news: News::Entered(proposal) }
+            }
         }
     }
 }
@@ -168,6 +175,13 @@ impl Desk {
         let _ = self.jobs.send(Job::Read(record, from, name.to_owned()));
     }
 
+    /// Has the document made that lets a box in, if the engine is at home.
+    pub fn enter(&mut self, newcomer: Newcomer) -> bool {
+        let home = self.engine.is_some();
+        self.lend(|engine| Job::Enter(engine, newcomer));
+        home
+    }
+
     /// What a session asked before it ended is not begun any more.
     fn refuse(&mut self, session: u64) {
         for question in std::mem::take(&mut self.waiting) {
@@ -205,6 +219,7 @@ impl ControlThread {
                 News::Read(record, from, verdict) => {
                     self.judged(now, &record, from, *verdict, state);
                 }
+                News::Entered(proposal) => self.propose_newcomer(now, *proposal, state),
             }
         }
         self.look_at_sessions(now);

@@ -1,7 +1,6 @@
 //! One document for all boxes: what a commit at one of them means to the others, and when it is in
 //! force here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Instant, NodeId};
@@ -13,6 +12,7 @@ use model::{Policy, config};
 use node::membership::InForce;
 use node::revisions::{Apply, Proposal};
 
+use super::newcomers::Entering;
 use super::questions::deliver;
 use super::{ControlThread, Ending, Question, State};
 use crate::pulse::Order;
@@ -22,6 +22,11 @@ const KEPT: usize = 2;
 /// Problems of a document that its author is told.
 const TOLD: usize = 3;
 
+/// Why a box that asks to be let in commits nothing.
+const NOT_LET_IN: &str = "this box asks to be let into a running cluster, as its node.toml says, \
+                          and takes the cluster's document then: commit at a box of the cluster. \
+                          `show log` says what it is answered";
+
 /// What waits for the other boxes.
 #[derive(Default)]
 pub struct Waiting {
@@ -29,6 +34,8 @@ pub struct Waiting {
     records: Vec<Record>,
     /// Who committed the one that we proposed.
     question: Option<(DocumentId, Question)>,
+    /// The newcomer that we proposed last.
+    pub(super) entering: Option<Entering>,
 }
 
 impl Waiting {
@@ -59,8 +66,11 @@ impl ControlThread {
             return Err(why);
         }
         let id = record.id();
-        self.waiting.keep(record.clone());
         let Some(member) = &mut self.member else { return Err(alone_without_secret()) };
+        if member.council.is_newcomer() {
+            return Err(NOT_LET_IN.into());
+        }
+        self.waiting.keep(record.clone());
         let proposed = member.council.propose(now, &record, &config, &node);
         proposed.map(|()| id).map_err(|why| self.unfit(why))
     }
@@ -94,9 +104,7 @@ impl ControlThread {
     }
 
     fn name_of(&self, id: NodeId) -> String {
-        let nodes = &self.control.plan().config().nodes;
-        let known = nodes.iter().find(|node| NodeId(node.id.into()) == id);
-        known.map_or_else(|| format!("node {}", id.0), |node| node.name.clone())
+        named(&self.control.plan().config().nodes, id)
     }
 
     /// A document of another box is to be judged: it is read first.
@@ -165,13 +173,12 @@ impl ControlThread {
 
     /// What this box proposed is decided: whoever committed it is told.
     pub(super) fn decided(&mut self, id: DocumentId, decision: &Decision) {
+        self.entered(id, decision);
         let Some((_, question)) = self.waiting.question.take_if(|(asked, _)| *asked == id) else {
             return;
         };
-        let nodes = self.control.plan().config().nodes.iter();
-        let names: BTreeMap<_, _> =
-            nodes.map(|node| (NodeId(node.id.into()), node.name.clone())).collect();
-        let name = |id: NodeId| names.get(&id).cloned().unwrap_or_else(|| format!("node {}", id.0));
+        let nodes = self.control.plan().config().nodes.clone();
+        let name = |id: NodeId| named(&nodes, id);
         let reply = self.desk.with(|engine| engine.decided(decision, name));
         deliver(question, reply);
     }
@@ -184,6 +191,12 @@ impl ControlThread {
             == (&then.cluster, &then.networks, &then.vips, &then.nodes);
         (self.member.is_none() && several && !same).then(alone_without_secret)
     }
+}
+
+/// The name of a node among others.
+pub fn named(nodes: &[Node], id: NodeId) -> String {
+    let known = nodes.iter().find(|node| NodeId(node.id.into()) == id);
+    known.map_or_else(|| format!("node {}", id.0), |node| node.name.clone())
 }
 
 /// What a document says, and the box of this name in it.

@@ -32,8 +32,13 @@ use crate::wiring::ControlEnds;
 /// The kinds of datagram that are the pulse thread's: heartbeats and greetings.
 const OF_PULSE: [u8; 2] = [Channel::Heartbeat as u8, cluster::seal::greeter::CHANNEL];
 /// Those that are ours.
-const OF_CONTROL: [u8; 4] =
-    [Channel::Token as u8, Channel::Control as u8, Channel::Document as u8, Channel::Flow as u8];
+const OF_CONTROL: [u8; 5] = [
+    Channel::Token as u8,
+    Channel::Control as u8,
+    Channel::Document as u8,
+    Channel::Flow as u8,
+    cluster::introduction::CHANNEL,
+];
 
 /// This box as a member.
 pub struct Membership {
@@ -241,7 +246,7 @@ impl Membership {
     }
 
     /// Begins anew with an incarnation above one that others know.
-    fn begin_anew(
+    pub(super) fn begin_anew(
         &mut self,
         now: Instant,
         known: Incarnation,
@@ -378,6 +383,8 @@ impl ControlThread {
             Agreed::Judge(record, from) => self.judge(record, from),
             Agreed::InForce(in_force) => self.put_in_force(now, *in_force, state),
             Agreed::Decided(id, decision) => self.decided(id, &decision),
+            Agreed::Visit(visit, way) => self.receive(now, &visit, &way),
+            Agreed::Introduced(event) => self.introduced(now, *event, state),
             Agreed::Removed(leaves) => self.journal.note(&Event::NodeRemoved { leaves }),
             Agreed::Note(Note::Moved(moved)) => {
                 let config = self.control.plan().config();

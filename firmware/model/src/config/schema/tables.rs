@@ -81,6 +81,26 @@ pub static NODE_DOCUMENT: Section = Section {
             about: "What all boxes of the cluster know and nobody else does: they seal with it \
                     what they tell each other.",
         },
+        Key {
+            name: "peers",
+            kind: Kind::Addresses(limits::PEERS),
+            default: Default::Means("the box starts with its own cluster document"),
+            about: "Addresses of boxes of a running cluster, on networks of this one: without a \
+                    cluster document the box asks them to let it in, and starts with theirs.",
+        },
+        Key {
+            name: "id",
+            kind: Kind::Integer { least: 1, most: u8::MAX as u16 },
+            default: Default::Means("the lowest that is free"),
+            about: "Its number where peers let it in.",
+        },
+        Key {
+            name: "port",
+            kind: Kind::Tables(&OWN_PORT, limits::PORTS),
+            default: Default::Means("none"),
+            about: "Its ports until the cluster's document is here, and what is written into it \
+                    where it does not name the box.",
+        },
     ],
 };
 
@@ -112,6 +132,13 @@ static CLUSTER: Section = Section {
             ]),
             default: Default::Value("auto"),
             about: "How fast failures are detected; auto looks at what the box runs on.",
+        },
+        Key {
+            name: "newcomers",
+            kind: Kind::Word(&[now("welcome"), now("listed")]),
+            default: Default::Value("welcome"),
+            about: "Which boxes with the secret may join: those that bring their own entry, or \
+                    only those that somebody has committed a [node.NAME] for.",
         },
     ],
 };
@@ -417,35 +444,40 @@ static NODE: Section = Section {
 static PORT: Section = Section {
     header: "node.NAME.port.NAME",
     about: "A port of a box, one for each network it attaches to.",
-    keys: &[
-        Key {
-            name: "network",
-            kind: Kind::Reference("network"),
-            default: Default::Required,
-            about: "The network it is attached to.",
-        },
-        Key {
-            name: "addresses",
-            kind: Kind::Prefixes { most: limits::ADDRESSES_PER_PORT, hosts: true },
-            default: Default::Required,
-            about: "The node's own fixed addresses there, each with the length of the network's \
-                    prefix that holds it.",
-        },
-        Key {
-            name: "vlan",
-            kind: Kind::Integer { least: 1, most: limits::VLAN },
-            default: Default::Means("untagged"),
-            about: "The VLAN of the interface.",
-        },
-        Key {
-            name: "interface",
-            kind: Kind::Interface,
-            default: Default::Means("the port's own name"),
-            about: "The interface, as the kernel calls it.",
-        },
-        not_built("bond", "Several interfaces as one."),
-    ],
+    keys: PORT_KEYS,
 };
+
+static OWN_PORT: Section =
+    Section { header: "port.NAME", about: "A port of this box.", keys: PORT_KEYS };
+
+static PORT_KEYS: &[Key] = &[
+    Key {
+        name: "network",
+        kind: Kind::Reference("network"),
+        default: Default::Required,
+        about: "The network it is attached to.",
+    },
+    Key {
+        name: "addresses",
+        kind: Kind::Prefixes { most: limits::ADDRESSES_PER_PORT, hosts: true },
+        default: Default::Required,
+        about: "The node's own fixed addresses there, each with the length of the network's \
+                prefix that holds it.",
+    },
+    Key {
+        name: "vlan",
+        kind: Kind::Integer { least: 1, most: limits::VLAN },
+        default: Default::Means("untagged"),
+        about: "The VLAN of the interface.",
+    },
+    Key {
+        name: "interface",
+        kind: Kind::Interface,
+        default: Default::Means("the port's own name"),
+        about: "The interface, as the kernel calls it.",
+    },
+    not_built("bond", "Several interfaces as one."),
+];
 
 static USER: Section = Section {
     header: "user.NAME",
