@@ -102,6 +102,10 @@ pub struct Up {
     /// How many appliances
     #[arg(long)]
     nodes: Option<usize>,
+    /// How many of the appliances, the last ones, begin with nothing but a node.toml, for
+    /// `lab fault start`: the first one lets them in
+    #[arg(long, default_value_t = 0, conflicts_with = "config")]
+    newcomers: usize,
     /// How many back-end servers
     #[arg(long)]
     servers: Option<usize>,
@@ -192,7 +196,7 @@ pub fn run(
 /// Brings a lab up and says what to try.
 fn bring_up(place: &Place, up: &Up, supervisor: &Path) -> Result<(), LabError> {
     let counts = Counts { nodes: up.nodes, servers: up.servers, clients: up.clients };
-    let extent = Extent { groups: 1, ..Extent::default() };
+    let extent = Extent { groups: 1, newcomers: up.newcomers, ..Extent::default() };
     let mut design =
         Plan { config: up.config.clone(), counts, users: up.users, extent }.design()?;
     design.wiring = match up.wiring {

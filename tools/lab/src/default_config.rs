@@ -14,6 +14,9 @@ pub struct Extent {
     pub groups: usize,
     /// Outside VIPs without services, which move together: `crowd1` …
     pub crowd: usize,
+    /// The last nodes, as many as this, are to be let in by the first one: they have no cluster
+    /// document, and do not stand in the others'.
+    pub newcomers: usize,
 }
 
 /// The cluster document for that many nodes and servers, with more in it.
@@ -98,17 +101,41 @@ pub fn cluster(nodes: usize, servers: usize) -> String {
         }
     }
     for number in 1..=nodes {
-        let (outside, inside) = (10 + number, 200 + number);
-        let _ = write!(
-            text,
-            "\n[node.n{number}]\nid = {number}\n[node.n{number}.port.eth0]\n\
-             network = \"outside\"\n\
-             addresses = [\"192.0.2.{outside}/24\", \"2001:db8:1::{outside}/64\"]\n\
-             [node.n{number}.port.eth1]\nnetwork = \"inside\"\n\
-             addresses = [\"10.0.0.{inside}/24\", \"fd00::{inside}/64\"]\n"
-        );
+        text += &node(number);
     }
     text
+}
+
+/// One node of a document.
+fn node(number: usize) -> String {
+    let (outside, inside) = (10 + number, 200 + number);
+    format!(
+        "\n[node.n{number}]\nid = {number}\n[node.n{number}.port.eth0]\n\
+         network = \"outside\"\n\
+         addresses = [\"192.0.2.{outside}/24\", \"2001:db8:1::{outside}/64\"]\n\
+         [node.n{number}.port.eth1]\nnetwork = \"inside\"\n\
+         addresses = [\"10.0.0.{inside}/24\", \"fd00::{inside}/64\"]\n"
+    )
+}
+
+/// A document of [`extended`] or [`with_users`] without the nodes behind the first ones.
+pub fn first_nodes(text: &str, nodes: usize) -> String {
+    let mut text = text.to_owned();
+    for number in (nodes + 1).. {
+        let node = node(number);
+        if !text.contains(&node) {
+            return text;
+        }
+        text = text.replace(&node, "");
+    }
+    text
+}
+
+/// What a newcomer's node document says besides its name and the secret.
+pub fn newcomer(number: usize) -> String {
+    let ports = node(number).replace(&format!("[node.n{number}.port."), "[port.");
+    let ports = ports.split_once("[port.").map(|(_, ports)| ports).unwrap_or_default();
+    format!("peers = [\"192.0.2.11\"]\n[port.{ports}")
 }
 
 /// The same with the page on the outside network, and somebody who may use it: `ann`, whose
@@ -207,7 +234,7 @@ mod tests {
     #[test]
     fn the_extended_document_is_legal_and_has_what_was_asked_for() {
         let profile = Some("fast".to_owned());
-        let extent = Extent { profile, policy: None, groups: 3, crowd: 500 };
+        let extent = Extent { profile, policy: None, groups: 3, crowd: 500, newcomers: 0 };
         let text = extended(3, 3, &extent);
         let config = Config::parse(&text).unwrap_or_else(|it| panic!("{it:?}\n{text}"));
         assert_eq!(config.vips.len(), 4 + 2 * 2 + 500);

@@ -53,6 +53,9 @@ pub struct Design {
     pub running: Option<usize>,
     /// The cluster document that those have, where it does not know the others yet.
     pub early: Option<String>,
+    /// So many nodes, the last ones, have no cluster document and are not in the others': they are
+    /// started by hand, and let in by the first node.
+    pub newcomers: usize,
 }
 
 impl Design {
@@ -91,6 +94,7 @@ impl Plan {
     /// # Errors
     /// [`LabError::File`], [`LabError::Config`] with every problem, [`LabError::Wiring`].
     pub fn design(&self) -> Result<Design, LabError> {
+        let newcomers = if self.config.is_some() { 0 } else { self.extent.newcomers };
         let (source, cluster) = match &self.config {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(LabError::file(path))?;
@@ -112,8 +116,10 @@ impl Plan {
             problems: problems.iter().map(ToString::to_string).collect(),
         })?;
         let topology = Topology::new(&config, self.counts)?;
-        let wiring = Wiring::default();
-        Ok(Design { cluster, config, topology, wiring, running: None, early: None })
+        let nodes = config.nodes.len().saturating_sub(newcomers);
+        let early = (newcomers > 0).then(|| default_config::first_nodes(&cluster, nodes));
+        let (wiring, running) = (Wiring::default(), (newcomers > 0).then_some(nodes));
+        Ok(Design { cluster, config, topology, wiring, running, early, newcomers })
     }
 }
 
@@ -150,8 +156,15 @@ pub fn up(place: &Place, design: &Design, supervisor: &Path) -> Result<(), LabEr
     let started = (|| {
         write_state(place, design, Some(supervisor))?;
         let secret = secret()?;
-        for (host, name) in design.nodes() {
-            write_documents(place, host, (name, &secret), design.document(host))?;
+        let known = design.config.nodes.len().saturating_sub(design.newcomers);
+        for (at, (host, name)) in design.nodes().enumerate() {
+            let node = node_document(name, Some(&secret));
+            let documents = if at < known {
+                (node, Some(design.document(host)))
+            } else {
+                (node + &default_config::newcomer(at + 1), None)
+            };
+            write_documents(place, host, &documents)?;
         }
         for (host, _) in design.first_nodes() {
             start_node(place, host, supervisor)?;
@@ -206,22 +219,23 @@ fn undo_on_error<T>(place: &Place, result: Result<T, LabError>) -> Result<T, Lab
     result
 }
 
-/// Writes the documents of a node.
+/// Writes the documents of a node: its own, and the cluster's if it begins with that.
 fn write_documents(
     place: &Place,
     host: &Host,
-    (node, secret): (&str, &str),
-    cluster: &str,
+    (node, cluster): &(String, Option<&str>),
 ) -> Result<(), LabError> {
     let folder = place.host_folder(&host.name);
     std::fs::create_dir_all(&folder).map_err(LabError::file(&folder))?;
-    for (file, text) in
-        [("cluster.toml", cluster), ("node.toml", &node_document(node, Some(secret)))]
-    {
-        let path = folder.join(file);
-        std::fs::write(&path, text).map_err(LabError::file(&path))?;
+    let path = folder.join("node.toml");
+    std::fs::write(&path, node).map_err(LabError::file(&path))?;
+    let path = folder.join("cluster.toml");
+    match cluster {
+        Some(text) => std::fs::write(&path, text).map_err(LabError::file(&path)),
+        // An earlier lab's would be taken for its own.
+        None if path.exists() => std::fs::remove_file(&path).map_err(LabError::file(&path)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Starts what a host that was killed runs, and waits until it is there: a node with the documents
@@ -415,6 +429,10 @@ pub fn hints(design: &Design) -> Vec<String> {
     let page =
         !design.config.users.list.is_empty() && design.config.networks.iter().any(|n| n.management);
     let relay = page.then_some("relay node1");
+    let nodes: Vec<_> = design.nodes().map(|(host, _)| host.name.as_str()).collect();
+    for node in &nodes[nodes.len().saturating_sub(design.newcomers)..] {
+        hints.push(format!("cargo xtask lab fault start {node}    # it is let in by node1"));
+    }
     for verb in ["status", "console node1"].into_iter().chain(relay).chain(["down"]) {
         hints.push(format!("cargo xtask lab {verb}"));
     }

@@ -54,6 +54,9 @@ pub struct Lab {
     groups: Option<usize>,
     /// The same: how many more outside VIPs, without services, as one group.
     crowd: usize,
+    /// The same: how many of the nodes, the last ones, have no document and do not stand in the
+    /// others'. They are started by steps.
+    newcomers: usize,
     /// What decides which frames are lost.
     seed: u64,
 }
@@ -71,6 +74,7 @@ impl Default for Lab {
             policy: None,
             groups: None,
             crowd: 0,
+            newcomers: 0,
             seed: 1,
         }
     }
@@ -299,14 +303,15 @@ impl Script {
             policy: lab.policy,
             groups: lab.groups.unwrap_or(1),
             crowd: lab.crowd,
+            newcomers: lab.newcomers,
         };
         let servers = lab.servers.unwrap_or(SERVERS);
         let early = lab.known.map(|known| default_config::extended(known, servers, &extent));
         let plan = Plan { config: lab.config, counts, users: false, extent };
         let mut design = plan.design()?;
         design.wiring = Wiring::Switch { seed: lab.seed, guests };
-        design.running = lab.running;
-        design.early = early;
+        design.running = lab.running.or(design.running);
+        design.early = early.or(design.early);
         Ok(design)
     }
 }
