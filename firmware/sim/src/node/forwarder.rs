@@ -152,7 +152,10 @@ impl Forwarder {
             Role::Other { .. } if open && passed && self.works(packet.vip) => {
                 Verdict::Answer(self.answer(own, packet))
             }
-            Role::Expecting { .. } if open && passed => Verdict::Answer(self.answer(own, packet)),
+            // Only what the old owner passes on says that it has stopped.
+            Role::Expecting { from } if open && passed_by(packet) == Some(index(from)) => {
+                Verdict::Answer(self.answer(own, packet))
+            }
             Role::Other { .. }
             | Role::Owner { .. }
             | Role::Releasing { .. }
@@ -174,6 +177,11 @@ impl Forwarder {
         };
         self.flows.tell(owns)
     }
+}
+
+/// The node that passed a packet on.
+fn passed_by(packet: Packet) -> Option<usize> {
+    packet.passed_by.map(usize::from)
 }
 
 /// What names a packet's flow.
