@@ -149,7 +149,9 @@ impl Forwarder {
                 Some(worker) => Verdict::PassTo(worker),
                 None => Verdict::Answer(self.answer(own, packet)),
             },
-            Role::Other { .. } if open && passed && self.works(packet.vip) => {
+            Role::Other { .. } | Role::Releasing { .. }
+                if open && passed && self.works(packet.vip) =>
+            {
                 Verdict::Answer(self.answer(own, packet))
             }
             // Only what the old owner passes on says that it has stopped.

@@ -2,7 +2,7 @@
 
 use super::{Event, World};
 use crate::draw::MILLISECOND;
-use crate::network::frame::Content;
+use crate::network::frame::{Content, Name};
 use crate::node::copies::Note;
 use crate::node::life::{Settled, Table, index};
 use crate::plan::episode::Thread;
@@ -52,7 +52,11 @@ impl World {
         if let Some(asked) = life.asked.take() {
             life.forwarder.flows.ask(asked);
         }
-        if life.tell_at.is_some_and(|at| clock >= at) {
+        if let Some(at) = life.tell_at.filter(|at| clock < *at) {
+            // The clock has stood still since the wake-up was planned.
+            return self.sleep(node, Thread::Forward, Some(at));
+        }
+        if life.tell_at.is_some() {
             life.tell_at = None;
             let mut notes = life.forwarder.tell();
             for note in &mut notes {
@@ -152,36 +156,61 @@ impl World {
         }
     }
 
-    /// **replica**: who copies a VIP's flows has those of its owner, and no others.
+    /// **replica**: who copies a VIP's flows has those of its owner, and no others. What is told
+    /// has a moment to arrive.
     pub fn check_replicas(&mut self) {
+        let lacking = self.lacking_copies();
+        self.run(self.now + 300 * MILLISECOND);
+        let still = self.lacking_copies().into_iter().find(|it| lacking.contains(it));
+        if let Some((name, server, owner, node)) = self.wrong_copy().or(still) {
+            self.checks.fail(self.now, "replica", || {
+                let (owner, node) = (owner + 1, node + 1);
+                format!("{name:?} is with server {server} at n{owner}, and its copy at n{node} not")
+            });
+        }
+    }
+
+    /// A copy that names another server than the owner's data plane.
+    fn wrong_copy(&self) -> Option<(Name, u16, usize, usize)> {
+        self.followers().into_iter().find_map(|(vip, owner, node)| {
+            let serving = self.nodes[owner].life.as_ref()?;
+            let copies = self.nodes[node].life.as_ref()?.copying.as_ref()?.of(vip);
+            copies.into_iter().find_map(|(name, server)| {
+                let known = serving.forwarder.flows.known(name)?;
+                (known != server).then_some((name, known, owner, node))
+            })
+        })
+    }
+
+    /// Flows of owners that others would get wrong, and that are not where they should be copied.
+    fn lacking_copies(&self) -> Vec<(Name, u16, usize, usize)> {
+        let mut lacking = Vec::new();
+        for (vip, owner, node) in self.followers() {
+            let serving = self.nodes[owner].life.as_ref();
+            let copying = self.nodes[node].life.as_ref().and_then(|life| life.copying.as_ref());
+            let (Some(serving), Some(copying)) = (serving, copying) else { continue };
+            let copies = copying.of(vip);
+            let differing = serving.forwarder.flows.differing(vip);
+            let missing = differing.filter(|it| !copies.contains(it));
+            lacking.extend(missing.map(|(name, server)| (name, server, owner, node)));
+        }
+        lacking
+    }
+
+    /// Each VIP with its owner and a node that copies its flows.
+    fn followers(&self) -> Vec<(VipId, usize, usize)> {
+        let mut followers = Vec::new();
         for vip in (0..self.plan.vips.len()).map(VipId::from) {
             let [owner] = self.servers_of(vip)[..] else { continue };
-            let Some(serving) = &self.nodes[owner].life else { continue };
-            for node in 0..self.plan.nodes {
-                let Some(life) = self.nodes[node].life.as_ref().filter(|_| node != owner) else {
-                    continue;
-                };
-                let Some(copying) = &life.copying else { continue };
-                if copying.followed(vip).map(index) != Some(owner) {
-                    continue;
-                }
-                let copies = copying.of(vip);
-                let wrong = copies.iter().find(|(name, server)| {
-                    serving.forwarder.flows.known(*name).is_some_and(|known| known != *server)
-                });
-                let lacking =
-                    serving.forwarder.flows.differing(vip).find(|it| !copies.contains(it));
-                if let Some((name, server)) = wrong.copied().or(lacking) {
-                    let what = if wrong.is_some() { "has another" } else { "does not have it" };
-                    return self.checks.fail(self.now, "replica", || {
-                        format!(
-                            "{name:?} is with server {server} at n{} or its copy at n{}: it {what}",
-                            owner + 1,
-                            node + 1
-                        )
-                    });
-                }
-            }
+            let follows = |node: &usize| {
+                let life = self.nodes[*node].life.as_ref();
+                let copying = life.and_then(|life| life.copying.as_ref());
+                let followed = copying.and_then(|copying| copying.followed(vip));
+                *node != owner && followed.map(index) == Some(owner)
+            };
+            let nodes = (0..self.plan.nodes).filter(follows);
+            followers.extend(nodes.map(|node| (vip, owner, node)));
         }
+        followers
     }
 }
