@@ -105,7 +105,10 @@ impl World {
                     flows = copying.of(vip);
                 }
                 if ours {
-                    life.owed.extend(flows.iter().copied());
+                    // What is known from an earlier time as owner holds until it is looked at.
+                    let known = |name: &Name| life.forwarder.flows.known(*name).is_some();
+                    let new = flows.iter().filter(|(name, _)| !known(name));
+                    life.owed.extend(new.copied());
                 }
             }
             // The data plane of this world copies no flows.
@@ -133,6 +136,8 @@ impl World {
                 flows::Event::Synced(vip) | flows::Event::Changed(vip) => {
                     let flows = if late { Vec::new() } else { copying.of(vip) };
                     let arrives = matches!(event, flows::Event::Synced(_));
+                    // Control has heard of others since.
+                    life.owed.retain(|name, _| name.vip != vip);
                     life.tables.push_back(Table::Copies { vip, flows, arrives });
                 }
             }
