@@ -253,10 +253,10 @@ impl Session {
         self.user.as_ref().map(|(user, role)| (user.as_str(), *role))
     }
 
-    /// Ends the session, since nobody has typed for long.
-    pub fn idle(&mut self) {
+    /// Ends the session and says why.
+    pub fn end(&mut self, why: &str) {
         self.clear_line();
-        self.line("the session ends: nobody has typed for long");
+        self.line(&format!("the session ends: {why}"));
         self.state = State::Over;
     }
 

@@ -144,7 +144,7 @@ impl Line {
             0xfe => {
                 // Nobody waits for an answer any more.
                 self.asked = None;
-                self.session.idle();
+                self.session.end("nobody has typed for long");
                 assert!(self.session.is_over());
                 None
             }
@@ -258,7 +258,7 @@ impl Line {
     /// The session ends as one does that nobody uses; nothing is asked for afterwards.
     fn ends(mut self) {
         self.session.notice("a line of the log");
-        self.session.idle();
+        self.session.end("nobody has typed for long");
         assert!(self.session.is_over());
         assert_eq!(self.session.input(b"\x03show ports\r"), None);
         assert_eq!(self.session.reply(any_reply(0, &self.foreign)), None);

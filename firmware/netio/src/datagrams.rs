@@ -85,6 +85,12 @@ impl Datagrams {
         Some(Arrival { frame: self.buffer.get_mut(..length)?, stamp })
     }
 
+    /// How many datagrams were lost since this was asked last, because nobody took those before
+    /// them. Of an interface that went away: none.
+    pub fn take_lost(&mut self) -> u64 {
+        self.socket.take_statistics().map_or(0, |news| u64::from(news.tp_drops))
+    }
+
     /// To wait for datagrams.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

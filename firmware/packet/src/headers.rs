@@ -18,9 +18,9 @@ use base::{FlowKey, Mac, Protocol};
 use crate::bytes::array;
 use crate::malformed::Malformed;
 
-mod ipv4;
+pub(crate) mod ipv4;
 mod ipv6;
-mod transport;
+pub(crate) mod transport;
 
 pub use ipv6::MAXIMUM_EXTENSION_HEADERS;
 pub(crate) use ipv6::walk;

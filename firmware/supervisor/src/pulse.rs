@@ -27,6 +27,9 @@ use crate::wiring::WorkerShared;
 /// Without deadlines the thread looks around this often.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// Fewer datagrams than fit a socket.
+const MANY: usize = 64;
+
 /// Between two looks at how far the others have come.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -141,6 +144,7 @@ impl PulseThread {
     fn empty(&mut self, state: &mut State) {
         for (port, (_, sockets)) in &mut state.sockets {
             let Some(sockets) = sockets else { continue };
+            let mut taken = 0;
             while let Some(arrival) = sockets.receiver.receive() {
                 let now = clock::now();
                 // The clock of the day may have jumped since the stamp: nothing has waited longer
@@ -149,6 +153,11 @@ impl PulseThread {
                 let waited = arrival.stamp.map(|stamp| clock::day().saturating_sub(stamp));
                 let received_at = now - waited.unwrap_or(longest).min(longest);
                 self.beat.handle_frame(received_at, now, *port, arrival.frame);
+                taken += 1;
+            }
+            // A socket that has lost some was full.
+            if taken > MANY && sockets.receiver.take_lost() > 0 {
+                self.beat.handle_loss(clock::now());
             }
         }
         // Before the next look, so that what comes in between counts as fresh.

@@ -14,7 +14,7 @@ use hoststack::HostStack;
 use model::config::{Config, Users};
 use model::limits;
 use model::status::Version;
-use node::revisions::Engine;
+use node::revisions::{Apply, Engine};
 use node::{Attached, Control, Plan};
 use tokio::sync::mpsc;
 
@@ -23,7 +23,7 @@ use crate::boot::{self, Machine};
 use crate::clock;
 use crate::control::documents::Waiting;
 use crate::control::{ControlThread, Ending, desk};
-use crate::faces::{Errands, Faces, Kept, Line, LineSession, News, Order, Post};
+use crate::faces::{Errands, Faces, Kept, Line, LineSession, News, Order, Post, Rules};
 use crate::forward::{Worker, empty_measurements};
 use crate::gates::Gates;
 use crate::joining::{Ties, join};
@@ -121,7 +121,7 @@ fn start(
     let mut face = face(line, greeting, (post, ordered), &news, faces, journal, rng.next());
     #[expect(clippy::cast_possible_truncation, reason = "at most limits::WORKERS")]
     let doors = Doors::new(&plan, crew.workers as u16, size.memory);
-    let engine = engine(text, plan.node().name.clone(), member.is_some());
+    let engine = engine(text, &plan, member.is_some());
     let (desk, clerk) = desk(engine, control_wake.clone());
     threads.critical("documents", Manner::default(), journal, move || clerk.run());
     let control = ControlThread {
@@ -150,8 +150,9 @@ fn start(
 }
 
 /// The configuration and its changes, which are `shared` with other boxes or this one's alone.
-fn engine(text: String, name: String, shared: bool) -> Engine {
-    let mut engine = Engine::new(clock::now(), text, name);
+fn engine(text: String, plan: &Plan, shared: bool) -> Engine {
+    let start = Apply { config: plan.config().clone(), node: plan.node().clone() };
+    let mut engine = Engine::new(clock::now(), text, start);
     engine.share(shared);
     engine
 }
@@ -265,6 +266,7 @@ fn face(
         session: None,
         typed: now,
         auth: news.auth.clone(),
+        users: Rules::new(&news.auth),
         name: name.clone(),
         banner,
         log: VecDeque::new(),

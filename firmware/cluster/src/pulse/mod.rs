@@ -1,8 +1,8 @@
 //! Heartbeats, who is heard, and the leases.
 //!
 //! Runs on a real-time thread of its own. Whoever runs it empties its sockets, hands in what they
-//! held ([`Pulse::handle_heartbeat`]) and then says so ([`Pulse::handle_drained`]): only then may a
-//! silence become a suspicion.
+//! held ([`Pulse::handle_heartbeat`]), says whether they lost anything ([`Pulse::handle_loss`]) and
+//! then that they are empty ([`Pulse::handle_drained`]): only then may a silence become a suspicion.
 
 mod gate;
 mod grant;
@@ -145,6 +145,12 @@ impl Pulse {
         }
         self.report_due |= news;
         self.yield_to(now, from);
+    }
+
+    /// The kernel had no room for datagrams that came while we did not look: whom we do not hear
+    /// may have spoken. To be said before [`Pulse::handle_drained`].
+    pub fn handle_loss(&mut self, now: Instant) {
+        self.late_at = Some(now);
     }
 
     /// Every socket was empty at `now`, and everything from them has been handed in.

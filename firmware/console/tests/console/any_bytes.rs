@@ -111,7 +111,7 @@ proptest! {
         let rest = session.output().len();
         prop_assert!(rest < 64 << 10, "{} octets wait", rest);
         session.notice("a line of the log");
-        session.idle();
+        session.end("nobody has typed for long");
         prop_assert!(session.is_over());
         prop_assert_eq!(session.input(b"show ports\r"), None, "it is over");
     }

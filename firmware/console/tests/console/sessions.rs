@@ -132,7 +132,7 @@ fn a_session_nobody_uses_ends_wherever_it_is() {
         while typed != "show log\r" && ask.is_some() {
             ask = carry(&mut session, ask.unwrap());
         }
-        session.idle();
+        session.end("nobody has typed for long");
         assert!(session.is_over(), "{typed:?}");
         assert!(told(&session).ends_with("nobody has typed for long\r\n"), "{}", told(&session));
         assert_eq!(session.reply(Reply::Lines(vec!["late".into()])), None);

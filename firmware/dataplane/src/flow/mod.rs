@@ -10,5 +10,5 @@ mod tell;
 
 pub use record::{Class, Direction, Record, State, Ticks};
 pub use table::{FlowTable, Inserted};
-pub use tcp::{Effect, track};
+pub use tcp::{Effect, is_data, track};
 pub use tell::Note;

@@ -57,11 +57,15 @@ const FIRST_FLIGHT: u32 = 0xffff;
 /// Applies a segment to a record.
 #[inline]
 pub fn track(record: &mut Record, direction: Direction, tcp: &Tcp) -> Effect {
+    if is_data(record, tcp) { pass_data(record, direction, tcp) } else { step(record, direction, tcp) }
+}
+
+/// Whether a segment is data or an acknowledgement in an established connection, which leaves it
+/// in that state.
+#[inline(always)]
+pub fn is_data(record: &Record, tcp: &Tcp) -> bool {
     const SELDOM: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0);
-    if record.state == State::Established && !tcp.flags.intersects(SELDOM) {
-        return pass_data(record, direction, tcp);
-    }
-    step(record, direction, tcp)
+    record.state == State::Established && !tcp.flags.intersects(SELDOM)
 }
 
 /// What the machine says about data and acknowledgements in an established connection, which is

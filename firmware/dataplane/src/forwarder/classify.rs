@@ -4,10 +4,10 @@ use core::net::Ipv6Addr;
 
 use base::{Offload, Protocol};
 use model::limits::{PROBE_PORT_FIRST, PROBE_PORT_LAST};
-use packet::headers::{Body, Headers, Ip, Transport};
+use packet::headers::{self, Body, Headers, Ip, Transport};
 use packet::icmp;
 
-use super::{Forwarder, Origin, Parsed, Pass, Path};
+use super::{Forwarder, Look, Origin, Pass, Path};
 use crate::flow::Direction;
 use crate::output::Own;
 use crate::tables::{ANYWHERE, Role, Tables};
@@ -15,28 +15,25 @@ use crate::verdict::{DropReason, OwnTarget, Verdict};
 
 impl Forwarder {
     /// Decides about one frame and does what was decided.
-    ///
-    /// From here on to [`Forwarder::leave`] the way of a known flow's packet is one function to the
-    /// compiler: what parsing found stays in registers, which is worth a sixth of the whole.
-    #[inline(always)]
     pub(super) fn handle(
         &mut self,
         pass: &mut Pass<'_>,
         bytes: &mut [u8],
         offload: &mut Offload,
-        parsed: &Parsed,
+        look: &Look,
     ) -> Verdict {
-        let headers = match &parsed.headers {
+        let headers = match headers::parse(bytes) {
             Ok(headers) => headers,
-            Err(why) => return Verdict::Drop(DropReason::Malformed(*why)),
+            Err(why) => return Verdict::Drop(DropReason::Malformed(why)),
         };
+        let headers = &headers;
         let group = headers.destination.is_group();
         if !group && headers.destination != pass.port.mac {
             return Verdict::Drop(DropReason::NotForUs);
         }
         match &headers.body {
             Body::Ip(ip) => {
-                if let Some((slot, direction)) = self.find(pass.tables, parsed)
+                if let Some((slot, direction)) = self.find(pass.tables, ip, look)
                     && !group
                 {
                     return self.follow(pass, bytes, offload, headers, ip, slot, direction);
@@ -50,19 +47,16 @@ impl Forwarder {
 
     /// The flow of a packet as things stand now: flows may have come and gone since its burst was
     /// looked up.
-    #[inline]
-    fn find(&self, tables: &Tables, parsed: &Parsed) -> Option<(u32, Direction)> {
-        if self.found_at == self.flows.changes() {
-            return parsed.found;
+    fn find(&self, tables: &Tables, ip: &Ip, look: &Look) -> Option<(u32, Direction)> {
+        let key = ip.flow_key()?;
+        let hash = look.hash.unwrap_or_else(|| self.flows.hash(&key));
+        if look.hash.is_some() && self.found_at == self.flows.changes() {
+            let (slot, direction) = look.found?;
+            if self.flows.matches(slot, direction, &key, tables) {
+                return look.found;
+            }
         }
-        self.find_again(tables, parsed)
-    }
-
-    #[cold]
-    fn find_again(&self, tables: &Tables, parsed: &Parsed) -> Option<(u32, Direction)> {
-        let mut parsed = *parsed;
-        parsed.find(&self.flows, tables);
-        parsed.found
+        self.flows.find(&key, hash, tables)
     }
 
     /// A packet that no flow record knows.

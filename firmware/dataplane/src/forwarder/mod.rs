@@ -6,6 +6,7 @@ mod classify;
 mod copied;
 mod emit;
 mod errors;
+mod express;
 mod fragment;
 mod hand_over;
 mod neighbor;
@@ -19,11 +20,10 @@ use core::mem::MaybeUninit;
 
 use arrayvec::ArrayVec;
 use base::rate::TokenBucket;
-use base::{Frame, Instant, Offload, PortId, ServerId, ServiceId};
+use base::{FlowKey, Frame, Instant, Offload, PortId, ServerId, ServiceId};
 use model::limits::{self, BURST, NETWORKS, PORTS, SCRATCH_OCTETS};
-use packet::Malformed;
-use packet::headers::{self, Body, Headers};
 use packet::rewrite::Translation;
+use packet::{headers, plain};
 
 use crate::counters::Counters;
 use crate::flow::{Direction, FlowTable, Record, Ticks};
@@ -33,6 +33,7 @@ use crate::output::Output;
 use crate::tables::{Port, Tables};
 use crate::verdict::{DropReason, Event, HeldId, Verdict};
 use crate::waiting::NeighborQueue;
+use express::Ways;
 
 /// How much a forwarder can hold. Fixed at the start; the memory there is decides it.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,7 @@ pub struct Forwarder {
     hold: Hold,
     neighbors: NeighborQueue,
     counters: Counters,
+    ways: Ways,
     /// By port: a flood on one side must not silence us on the other.
     limits: Box<[Limits]>,
     /// By network: until when this node may serve virtual addresses there.
@@ -107,14 +109,16 @@ impl Default for Limits {
     }
 }
 
-/// A frame after the first pass.
+/// What the first passes over a burst found out about a frame.
 #[derive(Clone, Copy, Debug)]
-struct Parsed {
-    headers: Result<Headers, Malformed>,
-    /// The flow hash, for packets that may belong to a flow.
+struct Look {
+    /// The hash of a flow key that stands at a fixed place.
     hash: Option<u32>,
-    /// The flow, as things stood when the burst was looked up.
+    /// A flow with this hash, which is nearly always the packet's, as things stood when the burst
+    /// was looked up.
     found: Option<(u32, Direction)>,
+    /// It is of IPv4.
+    v4: bool,
 }
 
 /// What the handling of one frame has at hand.
@@ -198,6 +202,7 @@ impl Forwarder {
             hold: Hold::default(),
             neighbors: NeighborQueue::default(),
             counters: Counters::new(capacity.services, capacity.servers),
+            ways: Ways::new(capacity.servers),
             leases: [Instant::FAR; NETWORKS],
             limits: (0..PORTS).map(|_| Limits::default()).collect(),
             pressure: Pressure::default(),
@@ -241,18 +246,18 @@ impl Forwarder {
             }
             return;
         };
-        let mut parsed = ArrayVec::new();
-        self.parse(tables, frames, &mut parsed);
+        let mut looks = ArrayVec::new();
+        self.look_up(tables, frames, &mut looks);
         let mut pass = Pass::new(now, tables, port, info, Origin::Received(0), out);
-        for (index, parsed) in parsed.iter().enumerate() {
-            if let Some(later) = frames.get(index + AHEAD) {
-                prefetch_frame(later);
-            }
+        for (index, look) in looks.iter().enumerate() {
             let Some(Frame { bytes, offload }) = frames.get_mut(index) else { break };
             #[expect(clippy::cast_possible_truncation, reason = "below BURST")]
             let at = index as u16;
             pass.origin = Origin::Received(at);
-            let verdict = self.handle(&mut pass, bytes, offload, parsed);
+            let verdict = match self.express(&mut pass, at, bytes, offload, look) {
+                Some(verdict) => verdict,
+                None => self.handle(&mut pass, bytes, offload, look),
+            };
             self.finish(pass.out, verdict);
         }
         if self.first_fragment_seen || self.fragments.is_due(now) {
@@ -276,13 +281,13 @@ impl Forwarder {
         self.flows.memory()
     }
 
-    /// Parses the whole burst and looks its flows up, in passes: each asks for the memory that the
-    /// next one will touch, so that the waits for it overlap.
-    fn parse(
+    /// Looks the flows of the whole burst up, in passes: each asks for the memory that the next
+    /// one will touch, so that the waits for it overlap.
+    fn look_up(
         &mut self,
         tables: &Tables,
         frames: &[Frame<'_>],
-        burst: &mut ArrayVec<Parsed, BURST>,
+        burst: &mut ArrayVec<Look, BURST>,
     ) {
         for frame in frames.iter().take(AHEAD) {
             prefetch_frame(frame);
@@ -291,29 +296,29 @@ impl Forwarder {
             if let Some(later) = frames.get(index + AHEAD) {
                 prefetch_frame(later);
             }
-            let parsed = Parsed::new(frame.bytes, &self.flows);
-            if let Some(hash) = parsed.hash {
+            let look = Look::new(plain::flow_key(frame.bytes), &self.flows);
+            if let Some(hash) = look.hash {
                 self.flows.prefetch_index(hash);
             }
-            burst.push(parsed);
+            burst.push(look);
         }
-        for parsed in burst.iter_mut() {
-            parsed.found = parsed.hash.and_then(|hash| self.flows.probable(hash));
+        for look in burst.iter_mut() {
+            look.found = look.hash.and_then(|hash| self.flows.probable(hash));
         }
-        for parsed in burst.iter() {
-            if let Some((slot, _)) = parsed.found {
+        for look in burst.iter() {
+            if let Some((slot, _)) = look.found {
                 let record = self.flows.record(slot);
-                tables.prefetch(record.service(), record.server());
-                self.counters.prefetch(record.service(), record.server());
+                let (service, server) = (record.service(), record.server());
+                tables.prefetch_service(service);
+                if look.v4 {
+                    self.ways.prefetch(server);
+                } else {
+                    tables.prefetch_server(server);
+                }
+                self.counters.prefetch(service, server);
             }
         }
         self.found_at = self.flows.changes();
-        for parsed in burst.iter_mut() {
-            parsed.confirm(&self.flows, tables);
-            if let Some((slot, Direction::Request)) = parsed.found {
-                tables.prefetch_neighbor(self.flows.record(slot).server());
-            }
-        }
     }
 
     /// Whether one more of these fits the port's rate now.
@@ -338,36 +343,16 @@ impl Forwarder {
     }
 }
 
-impl Parsed {
-    #[inline]
-    fn new(bytes: &[u8], flows: &FlowTable) -> Self {
-        let headers = headers::parse(bytes);
-        let hash = match &headers {
-            Ok(Headers { body: Body::Ip(ip), .. }) => ip.flow_key().map(|key| flows.hash(&key)),
-            Ok(Headers { body: Body::Arp | Body::Other(_), .. }) | Err(_) => None,
-        };
-        Self { headers, hash, found: None }
-    }
-
-    /// Makes sure of the flow that the hash led to. Seldom it is another one.
+impl Look {
     #[inline(always)]
-    fn confirm(&mut self, flows: &FlowTable, tables: &Tables) {
-        if let Some((slot, direction)) = self.found
-            && let Ok(Headers { body: Body::Ip(ip), .. }) = &self.headers
-            && let Some(key) = ip.flow_key()
-            && !flows.matches(slot, direction, &key, tables)
-        {
-            self.find(flows, tables);
-        }
+    fn new(key: Option<FlowKey>, flows: &FlowTable) -> Self {
+        let hash = key.as_ref().map(|key| flows.hash(key));
+        let v4 = key.is_some_and(|key| key.source.to_bits() >> 32 == 0xffff);
+        Self { hash, found: None, v4 }
     }
 
-    fn find(&mut self, flows: &FlowTable, tables: &Tables) {
-        if let (Some(hash), Ok(Headers { body: Body::Ip(ip), .. })) = (self.hash, &self.headers)
-            && let Some(key) = ip.flow_key()
-        {
-            self.found = flows.find(&key, hash, tables);
-        }
-    }
+    /// Nothing is known yet.
+    const NOTHING: Self = Self { hash: None, found: None, v4: false };
 }
 
 /// Frames that are asked for before they are parsed.

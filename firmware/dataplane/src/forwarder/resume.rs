@@ -9,7 +9,7 @@ use model::limits::{
 use packet::headers::{self, Body, Headers};
 use packet::rewrite;
 
-use super::{Forwarder, Origin, Parsed, Pass, Pressure};
+use super::{Forwarder, Look, Origin, Pass, Pressure};
 use crate::hold::Waiting;
 use crate::output::Output;
 use crate::tables::Tables;
@@ -161,10 +161,8 @@ impl Forwarder {
     }
 
     fn again(&mut self, pass: &mut Pass<'_>, frame: &mut Frame<'_>) -> Verdict {
-        let mut parsed = Parsed::new(frame.bytes, &self.flows);
-        parsed.find(&self.flows, pass.tables);
         let mut offload: Offload = frame.offload;
-        self.handle(pass, frame.bytes, &mut offload, &parsed)
+        self.handle(pass, frame.bytes, &mut offload, &Look::NOTHING)
     }
 
     /// Gives the final verdict on a frame that waited for a neighbor. The node's own packets were

@@ -11,13 +11,12 @@ use base::flow::hash_endpoint;
 #[derive(Clone, Debug)]
 pub struct AddressTable<V> {
     slots: Vec<Option<(u16, Ipv6Addr, V)>>,
-    length: usize,
     seed: u64,
 }
 
 impl<V> Default for AddressTable<V> {
     fn default() -> Self {
-        Self { slots: Vec::new(), length: 0, seed: 0 }
+        Self { slots: Vec::new(), seed: 0 }
     }
 }
 
@@ -28,8 +27,7 @@ impl<V: Copy> AddressTable<V> {
         if entries.is_empty() {
             return Self::default();
         }
-        let mut table =
-            Self { slots: vec![None; (entries.len() * 2).next_power_of_two()], length: 0, seed };
+        let mut table = Self { slots: vec![None; (entries.len() * 2).next_power_of_two()], seed };
         for (scope, address, value) in entries {
             let mut at = table.home(scope, address);
             while table.slots[at].is_some_and(|(s, a, _)| (s, a) != (scope, address)) {
@@ -37,7 +35,6 @@ impl<V: Copy> AddressTable<V> {
             }
             if table.slots[at].is_none() {
                 table.slots[at] = Some((scope, address, value));
-                table.length += 1;
             }
         }
         table
@@ -59,27 +56,9 @@ impl<V: Copy> AddressTable<V> {
         None
     }
 
-    /// Brings the place of an address near.
-    #[inline]
-    pub fn prefetch(&self, scope: u16, address: Ipv6Addr) {
-        if let Some(slot) = self.slots.get(self.home(scope, address)) {
-            base::sys::prefetch(slot);
-        }
-    }
-
     /// Every entry, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u16, Ipv6Addr, V)> + '_ {
         self.slots.iter().flatten().copied()
-    }
-
-    /// How many entries.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     #[inline]
@@ -98,7 +77,7 @@ mod tests {
     fn every_entry_is_found_in_its_scope_and_nowhere_else() {
         let entries = (0..500u16).map(|n| (n % 3, Ipv6Addr::from_bits(u128::from(n / 3)), n));
         let table = AddressTable::build(9, entries.clone());
-        assert_eq!(table.len(), 500);
+        assert_eq!(table.iter().count(), 500);
         for (scope, address, value) in entries {
             assert_eq!(table.get(scope, address), Some(value));
             assert_eq!(table.get(scope + 3, address), None);

@@ -222,29 +222,19 @@ impl Tables {
         from != to && (transit(from) || transit(to))
     }
 
-    /// Brings what is to be known of a service and a server near.
+    /// Brings what is to be known of a service near.
     #[inline]
-    pub fn prefetch(&self, service: ServiceId, server: ServerId) {
-        if let Some(server) = self.server(server) {
-            base::sys::prefetch(server);
-        }
+    pub fn prefetch_service(&self, service: ServiceId) {
         if let Some(service) = self.service(service) {
             base::sys::prefetch(service);
         }
     }
 
-    /// Brings the link-layer address of a server near, where there are so many that they do not
-    /// stay near by themselves. What is known of the server should be.
+    /// Brings what is to be known of a server near.
     #[inline]
-    pub fn prefetch_neighbor(&self, server: ServerId) {
-        /// They fit into the first-level cache.
-        const FEW: usize = 256;
-        if self.neighbors.len() > FEW
-            && let Some(server) = self.server(server)
-            && let Some(network) = server.link.and_then(|link| self.networks.get(link.index()))
-            && let Some(port) = network.port
-        {
-            self.neighbors.prefetch(port.0, server.address);
+    pub fn prefetch_server(&self, server: ServerId) {
+        if let Some(server) = self.server(server) {
+            base::sys::prefetch(server);
         }
     }
 

@@ -114,6 +114,11 @@ impl Beat {
         self.after();
     }
 
+    /// The kernel lost frames for want of room since the sockets were empty last.
+    pub fn handle_loss(&mut self, now: Instant) {
+        self.pulse.handle_loss(now);
+    }
+
     /// Every socket was empty at `now`, and every frame from them has been handed in.
     pub fn handle_drained(&mut self, now: Instant) {
         self.pulse.handle_drained(now);

@@ -74,6 +74,8 @@ impl Outcome {
 pub struct Engine {
     /// Which node of the configuration this is.
     name: String,
+    /// What the box started with, for a first document that says nothing by itself.
+    start: Apply,
     history: History,
     sessions: Sessions,
     lock: Option<Lock>,
@@ -116,9 +118,10 @@ struct Pending {
 
 impl Engine {
     /// Begins with what the box started with: the document's text, and what of it is in force.
-    pub fn new(now: Instant, text: String, name: String) -> Self {
+    pub fn new(now: Instant, text: String, start: Apply) -> Self {
         Self {
-            name,
+            name: start.node.name.clone(),
+            start,
             lineage: Lineage::first(&text),
             history: History::new(Entry::first(now, text)),
             sessions: Sessions::default(),
@@ -384,7 +387,7 @@ impl Engine {
         let left = self.history.running().number;
         let changes = diff(&self.history.running().document(), &before.document()).len();
         let comment = format!("returned from revision {left}: {why}");
-        let apply = self.read(&before.text)?;
+        let apply = self.read(&before.text).unwrap_or_else(|| self.start.clone());
         let entry = Entry::returned(now, comment, before.text);
         let revision = self.history.push(entry, changes, true);
         self.events.push(Event::ConfigReturned { revision, left, reason: why.into() });

@@ -21,7 +21,9 @@ fn person(session: u64) -> Origin {
 }
 
 fn engine() -> Engine {
-    Engine::new(at(0), text(), "n1".into())
+    let config = Config::parse(&text()).unwrap();
+    let node = config.node("n1").unwrap().clone();
+    Engine::new(at(0), text(), Apply { config, node })
 }
 
 fn ask(engine: &mut Engine, seconds: u64, session: u64, request: Request) -> Outcome {
@@ -449,5 +451,24 @@ fn so_many_candidates_are_kept_for_their_users_as_the_limit_says() {
         };
         assert_eq!(lines.len(), expected, "user{user}");
         ask(&mut engine, 3, user, Request::ConfigureExit { discard: true });
+    }
+}
+
+#[test]
+fn a_box_that_started_without_a_usable_document_returns_to_what_it_started_with() {
+    let config = Config::parse(&text()).unwrap();
+    let node = Node { ports: Vec::new(), ..config.node("n1").unwrap().clone() };
+    let vips = Vec::new();
+    let start = Apply { config: Config { vips, services: Vec::new(), ..config }, node };
+    for unusable in ["", "[network", "not TOML at all\n"] {
+        let mut engine = Engine::new(at(0), unusable.into(), start.clone());
+        ask(&mut engine, 1, 1, ENTER);
+        assert!(is_done(&ask(&mut engine, 2, 1, Request::Replace { text: text() })));
+        let outcome = ask(&mut engine, 3, 1, commit(Some(1)));
+        assert!(outcome.apply.is_some(), "{unusable:?}: {:?}", outcome.reply);
+        let due = engine.handle_timeout(at(64)).map(alone);
+        assert_eq!(due.as_ref(), Some(&start), "{unusable:?}");
+        assert_eq!(engine.text(), unusable);
+        assert_eq!(engine.next_deadline(), None);
     }
 }

@@ -8,7 +8,7 @@
 mod lab;
 mod wires;
 
-pub use lab::{Lab, Seen};
+pub use lab::{Lab, Seen, Sent};
 pub use wires::{
     CLIENT, CLIENT6, INSIDE, OUTSIDE, PEER, Port, ROUTER, Wire, inside, mac_of, outside, to_inside,
     to_outside, with_macs,

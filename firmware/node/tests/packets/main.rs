@@ -10,6 +10,7 @@ mod common;
 mod table;
 
 mod any_frames;
+mod both_ways;
 mod cluster;
 mod copies;
 mod echoes;

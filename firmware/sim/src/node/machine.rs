@@ -30,8 +30,10 @@ pub(crate) struct Machine {
     pub ring: VecDeque<(usize, Frame)>,
     /// Frames that came while the machine was frozen, with their network.
     held: VecDeque<(usize, Frame)>,
-    /// Datagrams that no queue had room for.
+    /// Frames and datagrams that no queue had room for.
     pub overflowed: u64,
+    /// The pulse thread's socket lost some since it was emptied last.
+    pub pulse_lost: bool,
 }
 
 /// When a thread runs next.
@@ -57,6 +59,7 @@ impl Machine {
             ring: VecDeque::new(),
             held: VecDeque::new(),
             overflowed: 0,
+            pulse_lost: false,
         }
     }
 
@@ -146,6 +149,7 @@ impl Machine {
         self.control_socket.clear();
         self.ring.clear();
         self.held.clear();
+        self.pulse_lost = false;
         for schedule in &mut self.threads {
             schedule.wake = None;
             schedule.stalled = 0;
@@ -170,6 +174,7 @@ impl Machine {
             socket.push_back((stamp, NetworkId::from(network), datagram));
         } else {
             self.overflowed += 1;
+            self.pulse_lost |= thread == Thread::Pulse;
         }
         room
     }

@@ -73,6 +73,9 @@ impl World {
                 life.pulse.handle_heartbeat(stamp, now, from, network, &body);
             }
         }
+        if std::mem::take(&mut state.machine.pulse_lost) {
+            life.pulse.handle_loss(now);
+        }
     }
 
     /// Sends what the pulse thread has to send: heartbeats, greetings, questions to witnesses.

@@ -11,7 +11,7 @@ use base::Instant;
 use console::{Access, Ask, Session};
 use model::config::Users;
 use model::operator::{Face, Origin, Reply, Request, Role};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use web::{Gone, Verdict};
 
 use crate::auth::{Auth, Source};
@@ -38,6 +38,50 @@ const UNATTENDED: Duration = Duration::from_secs(15 * 60);
 pub trait Line: Read + Write + AsFd + Send {}
 impl<T: Read + Write + AsFd + Send> Line for T {}
 
+/// Who may sign in, as the session at the line knows it.
+pub struct Rules {
+    news: watch::Receiver<Users>,
+    known: Users,
+    /// The session waits for the answer to a commit of its own.
+    committing: bool,
+}
+
+impl Rules {
+    /// As the configuration says now and from now on.
+    pub fn new(auth: &Auth) -> Self {
+        let mut news = auth.users();
+        let known = news.borrow_and_update().clone();
+        Self { news, known, committing: false }
+    }
+
+    /// Whether the session of `user` has lost its ground since the last call: another document
+    /// names another password or role, or users at all. Not yet while the session waits for a
+    /// commit: it may be its own.
+    fn ended(&mut self, user: Option<&str>) -> bool {
+        if self.committing || !self.news.has_changed().unwrap_or(false) {
+            return false;
+        }
+        let before = self.known.clone();
+        self.accept();
+        !stands(user, &before, &self.known)
+    }
+
+    /// Goes by who may sign in now.
+    fn accept(&mut self) {
+        self.news.borrow_and_update().clone_into(&mut self.known);
+    }
+}
+
+/// Whether what a session may do rests on the same as before. `None`: nobody has signed in yet.
+fn stands(user: Option<&str>, before: &Users, now: &Users) -> bool {
+    let known = |users: &Users| users.list.iter().find(|known| Some(&*known.name) == user).cloned();
+    match (before.is_open(), now.is_open()) {
+        (true, true) => true,
+        (false, false) => known(now).is_some() && known(before) == known(now),
+        (true, false) | (false, true) => false,
+    }
+}
+
 /// A line and whoever sits at it.
 pub struct LineSession {
     /// The line; `None` without a UART.
@@ -49,6 +93,8 @@ pub struct LineSession {
     pub typed: Instant,
     /// Judges passwords.
     pub auth: Auth,
+    /// Who may sign in, and whom the session goes by.
+    pub users: Rules,
     /// This node's name, the session's prompt.
     pub name: String,
     /// What the session greets with.
@@ -70,6 +116,7 @@ impl LineSession {
         let typed = self.line.as_ref().and_then(|line| watched(line.as_fd()).ok());
         self.resume(&mut pending);
         loop {
+            self.follow();
             self.listen(&mut pending);
             self.ask(&mut pending, &answer, &mut verdict);
             self.stop(&answer);
@@ -101,6 +148,16 @@ impl LineSession {
         pending.extend(session.login_result(Err(LOST.into())));
     }
 
+    /// Ends the session of somebody who may not have it any more.
+    fn follow(&mut self) {
+        let user = self.session.as_ref().and_then(Session::user).map(|(name, _)| name);
+        if self.users.ended(user)
+            && let Some(session) = self.session.as_mut().filter(|session| !session.is_over())
+        {
+            session.end("another document says who may sign in, and as what");
+        }
+    }
+
     /// What the person types.
     fn listen(&mut self, pending: &mut VecDeque<Ask>) {
         let Some(line) = self.line.as_mut() else { return };
@@ -117,7 +174,7 @@ impl LineSession {
                 // Enter wakes the line; it is not an empty command.
                 typed = typed.trim_ascii_start();
             }
-            let access = access(&self.auth.users().borrow());
+            let access = access(&self.users.known);
             let woken = || Session::new(&self.name, &self.banner, access);
             pending.extend(self.session.get_or_insert_with(woken).input(typed));
         }
@@ -139,7 +196,10 @@ impl LineSession {
                 }
             };
             let Some(origin) = origin(session) else { continue };
+            let commits = matches!(request, Request::Commit { .. });
+            self.users.committing |= commits;
             if !self.post.ask(origin, request, answer.clone()) {
+                self.users.committing &= !commits;
                 let busy = Reply::Refused("the box is busy, ask again".into());
                 pending.extend(session.reply(busy));
             }
@@ -161,10 +221,11 @@ impl LineSession {
     fn part(&mut self, verdict: &mut Option<oneshot::Receiver<Verdict>>) {
         let Some(session) = &mut self.session else { return };
         if !session.is_over() && clock::now().since(self.typed) >= UNATTENDED {
-            session.idle();
+            session.end("nobody has typed for long");
         }
         if session.is_over() && session.output().is_empty() {
             self.session = None;
+            self.users.committing = false;
             *verdict = None;
             self.post.part(AT_THE_LINE, Gone::Over);
         }
@@ -172,6 +233,11 @@ impl LineSession {
 
     fn tell(&mut self, answers: &Receiver<Reply>, pending: &mut VecDeque<Ask>) {
         while let Ok(reply) = answers.try_recv() {
+            // What a commit changes is in force before it is answered.
+            let commits = !reply.goes_on() && std::mem::take(&mut self.users.committing);
+            if commits && matches!(reply, Reply::Committed { .. }) {
+                self.users.accept();
+            }
             let session = self.session.as_mut();
             pending.extend(session.and_then(|session| session.reply(reply)));
         }
@@ -244,5 +310,65 @@ async fn judged(verdict: &mut Option<oneshot::Receiver<Verdict>>) -> Result<Role
             Err(format!("too many failures, wait {} s", rest.as_secs() + 1))
         }
         Ok(Verdict::Busy) | Err(_) => Err("the box is busy, try again".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::config::User;
+
+    fn users(list: &[(&str, &str, Role)]) -> Users {
+        let user = |&(name, password, role): &(&str, &str, Role)| User {
+            name: name.into(),
+            password: password.into(),
+            role,
+        };
+        Users { list: list.iter().map(user).collect(), lost: false }
+    }
+
+    #[test]
+    fn a_session_ends_when_what_its_rights_rest_on_is_not_so_any_more() {
+        let none = users(&[]);
+        let lost = Users { lost: true, ..users(&[]) };
+        let ann = users(&[("ann", "one", Role::Configure)]);
+        let both = users(&[("ann", "one", Role::Configure), ("ben", "two", Role::View)]);
+        let password = users(&[("ann", "other", Role::Configure)]);
+        let role = users(&[("ann", "one", Role::View)]);
+        // Whose session it is, who could sign in before and can now, whether it goes on.
+        let rows = [
+            (Some("console"), &none, &none, true),
+            (Some("console"), &none, &ann, false),
+            (Some("console"), &none, &lost, false),
+            (Some("ann"), &ann, &both, true),
+            (Some("ann"), &both, &ann, true),
+            (Some("ben"), &both, &ann, false),
+            (Some("ann"), &ann, &password, false),
+            (Some("ann"), &ann, &role, false),
+            (Some("ann"), &ann, &none, false),
+            (Some("ann"), &ann, &lost, false),
+            // A password that is being judged, perhaps by what was known before.
+            (None, &ann, &password, false),
+        ];
+        for (user, before, now, goes_on) in rows {
+            assert_eq!(stands(user, before, now), goes_on, "{user:?}: {before:?} then {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_commits_the_users_itself_goes_on_and_one_that_waits_for_a_refusal_ends() {
+        let sender = watch::Sender::new(users(&[]));
+        let news = sender.subscribe();
+        let mut rules = Rules { news, known: users(&[]), committing: true };
+        sender.send_replace(users(&[("ann", "one", Role::Configure)]));
+        assert!(!rules.ended(Some("console")), "its own commit may be what has come");
+        let mut refused = Rules { news: rules.news.clone(), known: users(&[]), committing: false };
+        assert!(refused.ended(Some("console")), "it was somebody else's");
+        assert!(!refused.ended(Some("console")), "that is told once");
+        rules.committing = false;
+        rules.accept();
+        assert!(!rules.ended(Some("console")), "it was its own");
+        sender.send_replace(users(&[]));
+        assert!(rules.ended(Some("console")), "the next document is another's");
     }
 }

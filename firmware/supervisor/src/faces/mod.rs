@@ -38,7 +38,7 @@ use crate::wiring::StackEnds;
 
 pub use capture::{Capture, Kept};
 pub use errands::{Errand, Errands, Order, Work};
-pub use line::{Line, LineSession};
+pub use line::{Line, LineSession, Rules};
 pub use network::send_all;
 
 /// Where the faces are, as the configuration says; it may change at any time.
