@@ -56,15 +56,45 @@ impl FlowKey {
             & (self.protocol == other.protocol)
     }
 
+    /// The same as numbers.
+    #[inline(always)]
+    pub const fn bits(&self) -> FlowBits {
+        FlowBits {
+            source: self.source.to_bits(),
+            destination: self.destination.to_bits(),
+            ports: (self.source_port as u32) << 16 | self.destination_port as u32,
+            protocol: self.protocol,
+        }
+    }
+
     /// A 64-bit hash under a secret `seed`, so that nobody outside can aim at one bucket.
-    ///
-    /// Multiply-and-fold over four words, as wyhash does; two multiplications deep.
     #[inline]
     pub fn hash(&self, seed: u64) -> u64 {
-        let [a, b] = halves(self.source);
-        let [c, d] = halves(self.destination);
-        let ports = u64::from(self.source_port) << 16 | u64::from(self.destination_port);
-        let tail = ports << 8 | u64::from(self.protocol.0);
+        self.bits().hash(seed)
+    }
+}
+
+/// A [`FlowKey`] as numbers, the way it is hashed: for whoever has them already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowBits {
+    /// Who sent the packet; an IPv4 address is mapped.
+    pub source: u128,
+    /// Whom it is for.
+    pub destination: u128,
+    /// The sender's port in the high half, the receiver's in the low one.
+    pub ports: u32,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+}
+
+impl FlowBits {
+    /// A 64-bit hash under a secret `seed`.
+    ///
+    /// Multiply-and-fold over four words, as wyhash does; two multiplications deep.
+    #[inline(always)]
+    pub fn hash(&self, seed: u64) -> u64 {
+        let ([a, b], [c, d]) = (halves(self.source), halves(self.destination));
+        let tail = u64::from(self.ports) << 8 | u64::from(self.protocol.0);
         let left = fold(a ^ seed, b ^ 0xa076_1d64_78bd_642f);
         let right = fold(c ^ seed.rotate_left(32), d ^ 0xe703_7ed1_a0b4_28db);
         fold(left ^ tail ^ 0x8ebc_6af0_9c88_c6e3, right ^ seed ^ 0x5899_65cc_7537_4cc3)
@@ -74,14 +104,13 @@ impl FlowKey {
 /// A 64-bit hash of an address and a port: what a source is to the worker steering.
 #[inline]
 pub fn hash_endpoint(address: Ipv6Addr, port: u16, seed: u64) -> u64 {
-    let [a, b] = halves(address);
+    let [a, b] = halves(address.to_bits());
     let inner = fold(a ^ seed, b ^ 0xa076_1d64_78bd_642f);
     fold(inner ^ u64::from(port), seed ^ 0xe703_7ed1_a0b4_28db)
 }
 
 #[inline(always)]
-fn halves(address: Ipv6Addr) -> [u64; 2] {
-    let bits = address.to_bits();
+const fn halves(bits: u128) -> [u64; 2] {
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of a 128-bit number")]
     [(bits >> 64) as u64, bits as u64]
 }

@@ -16,7 +16,7 @@ pub mod sys;
 pub mod time;
 
 pub use address::{Mac, Prefix};
-pub use flow::{FlowKey, Protocol};
+pub use flow::{FlowBits, FlowKey, Protocol};
 pub use frame::{Frame, Gso, Offload};
 pub use id::{NetworkId, NodeId, PoolId, PortId, ServerId, ServiceId, VipId};
 pub use time::Instant;

@@ -256,7 +256,7 @@ impl Session {
     /// Ends the session and says why.
     pub fn end(&mut self, why: &str) {
         self.clear_line();
-        self.line(&format!("the session ends: {why}"));
+        self.line(&alloc::format!("the session ends: {why}"));
         self.state = State::Over;
     }
 

@@ -18,9 +18,9 @@ use base::{FlowKey, Mac, Protocol};
 use crate::bytes::array;
 use crate::malformed::Malformed;
 
-pub(crate) mod ipv4;
+mod ipv4;
 mod ipv6;
-pub(crate) mod transport;
+mod transport;
 
 pub use ipv6::MAXIMUM_EXTENSION_HEADERS;
 pub(crate) use ipv6::walk;
@@ -283,7 +283,7 @@ const fn offset(value: usize) -> u16 {
 
 /// Converts a length within a packet: at most 65,535 + 40 + 14.
 #[inline(always)]
-const fn length(value: usize) -> u32 {
+pub(crate) const fn length(value: usize) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "bounded by 16-bit length fields")]
     let value = value as u32;
     value

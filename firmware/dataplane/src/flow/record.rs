@@ -1,6 +1,6 @@
 //! One flow's record and the states it can be in.
 
-use core::net::Ipv6Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use base::{FlowKey, Instant, Protocol, ServerId, ServiceId};
@@ -146,6 +146,9 @@ pub struct Record {
     pub(super) state: State,
 }
 
+/// What an IPv4 address has before it where it is mapped (RFC 4291 §2.5.5.2).
+const MAPPED: u128 = 0xffff_0000_0000;
+
 /// The bit of [`Record::mark`] that says so.
 const TOLD: u16 = 1 << 15;
 
@@ -207,6 +210,33 @@ impl Record {
             destination_port: self.vip_port,
             protocol: self.protocol,
         }
+    }
+
+    /// Whether it is of this client and this virtual address, both of IPv4: what comparing
+    /// [`Record::request_key`] says, word by word.
+    #[inline(always)]
+    pub(crate) fn is_between(
+        &self,
+        (client, client_port): (Ipv4Addr, u16),
+        (vip, vip_port): (Ipv4Addr, u16),
+        protocol: Protocol,
+    ) -> bool {
+        let is = |known: Ipv6Addr, address: Ipv4Addr| {
+            known.to_bits() == MAPPED | u128::from(address.to_bits())
+        };
+        is(self.client, client)
+            & is(self.vip, vip)
+            & (self.client_port == client_port)
+            & (self.vip_port == vip_port)
+            & (self.protocol == protocol)
+    }
+
+    /// The virtual address and port of a flow of IPv4.
+    #[inline(always)]
+    pub(crate) const fn vip_v4(&self) -> (Ipv4Addr, u16) {
+        #[expect(clippy::cast_possible_truncation, reason = "the rest says that it is IPv4")]
+        let address = Ipv4Addr::from_bits(self.vip.to_bits() as u32);
+        (address, self.vip_port)
     }
 
     /// The key of the server's packets.

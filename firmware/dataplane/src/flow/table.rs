@@ -14,7 +14,7 @@ use core::mem::MaybeUninit;
 use core::net::Ipv6Addr;
 
 use base::rng::Rng;
-use base::{FlowKey, Instant, Protocol, ServerId, ServiceId};
+use base::{FlowBits, FlowKey, Instant, Protocol, ServerId, ServiceId};
 use model::limits::FLOW_ELSEWHERE;
 
 use super::record::{Class, Direction, Record, Ticks};
@@ -128,6 +128,12 @@ impl FlowTable {
     /// The hash that [`FlowTable::find`] wants, computed once per packet.
     #[inline]
     pub fn hash(&self, key: &FlowKey) -> u32 {
+        self.hash_bits(&key.bits())
+    }
+
+    /// The same of a key that is in numbers already.
+    #[inline(always)]
+    pub fn hash_bits(&self, key: &FlowBits) -> u32 {
         low(key.hash(self.seed))
     }
 

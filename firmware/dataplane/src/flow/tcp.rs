@@ -57,7 +57,11 @@ const FIRST_FLIGHT: u32 = 0xffff;
 /// Applies a segment to a record.
 #[inline]
 pub fn track(record: &mut Record, direction: Direction, tcp: &Tcp) -> Effect {
-    if is_data(record, tcp) { pass_data(record, direction, tcp) } else { step(record, direction, tcp) }
+    if is_data(record, tcp) {
+        pass_data(record, direction, tcp)
+    } else {
+        step(record, direction, tcp)
+    }
 }
 
 /// Whether a segment is data or an acknowledgement in an established connection, which leaves it

@@ -9,20 +9,21 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
-use base::{FlowKey, Gso, Mac, NetworkId, Offload, PortId, ServerId};
+use base::{Gso, Mac, NetworkId, Offload, PortId, ServerId};
 use packet::headers::Transport;
-use packet::plain::{self, End};
+use packet::plain::{self, End, Plain};
 
 use super::{Forwarder, Look, Pass};
 use crate::flow::{Direction, Effect, Record, State, is_data, track};
 use crate::output::{Source, Transmit};
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 use crate::verdict::Verdict;
 
 impl Forwarder {
-    /// Sends a frame of the burst on if nothing about it is unusual. `None`: nothing was done.
+    /// Sends a frame of the burst on if nothing about it is unusual, and says so. `None`: nothing
+    /// was done.
     #[inline(always)]
     pub(super) fn express(
         &mut self,
@@ -31,7 +32,7 @@ impl Forwarder {
         bytes: &mut [u8],
         offload: &Offload,
         look: &Look,
-    ) -> Option<Verdict> {
+    ) -> Option<()> {
         let (slot, direction) = look.found?;
         if self.found_at != self.flows.changes()
             || offload.gso != Gso::None
@@ -40,23 +41,23 @@ impl Forwarder {
             return None;
         }
         let plain = plain::parse(bytes)?;
-        if plain.destination != pass.port.mac {
+        if plain.station != pass.port.mac {
             return None;
         }
         let tables = pass.tables;
         let record = self.flows.record(slot);
         let (service_id, server_id) = (record.service(), record.server());
-        let way = self.ways.of(tables, server_id)?;
-        let usual = match direction {
-            Direction::Request => way.up & record.request_key().is(&plain.key),
-            Direction::Reply => {
-                (way.link == NOWHERE || way.link == pass.port.network.0)
-                    & way.reply_key(record).is(&plain.key)
-            }
-        };
         let service = tables.service(service_id)?;
         let vip = tables.vips.get(service.vip.index())?;
         let serves = self.may_serve(pass.now, vip) || self.may_work(pass.now, vip);
+        let way = self.ways.of(tables, server_id)?;
+        let usual = match direction {
+            Direction::Request => way.up & is_request(record, &plain),
+            Direction::Reply => {
+                (way.link == NOWHERE || way.link == pass.port.network.0)
+                    & is_reply(record, way, &plain)
+            }
+        };
         if !usual
             || !serves
             || record.is_expired(pass.ticks, service.idle)
@@ -64,15 +65,15 @@ impl Forwarder {
         {
             return None;
         }
-        let request = record.request_key();
         let (end, address, port, hop) = match direction {
             Direction::Request => {
-                let port = way.port_of(&request);
-                (End::Destination, way.address.to_ipv6_mapped(), port, way.hop)
+                let port = way.port.unwrap_or(plain.destination.1);
+                (End::Destination, way.address, port, way.hop)
             }
             Direction::Reply => {
-                let hop = Hop::to(tables, &plain.key)?;
-                (End::Source, request.destination, request.destination_port, hop)
+                let hop = self.ways.back(tables, plain.destination.0)?;
+                let (vip, port) = record.vip_v4();
+                (End::Source, vip, port, hop)
             }
         };
         if plain.length > hop.mtu {
@@ -89,7 +90,7 @@ impl Forwarder {
         if effect == Effect::Refresh {
             self.flows.touch(slot, pass.ticks);
         }
-        plain::send_on(bytes, &plain, offload, (end, address, port), hop.stations);
+        plain::send_on(bytes, &plain, offload, (end, address, port), [hop.to, hop.from]);
         let to_server = direction == Direction::Request;
         let octets = u32::from(plain.length);
         self.counters.count_traffic(service_id, server_id, to_server, octets);
@@ -98,7 +99,11 @@ impl Forwarder {
         let transmit = Transmit { port: hop.port, source, offload: *offload };
         // There is room, as was seen above.
         let _ = pass.out.transmit.try_push(transmit);
-        Some(Verdict::Forward { service: Some(service_id), server: Some(server_id) })
+        self.counters.balanced += 1;
+        // Put where it belongs at once: a copy of what was just written in parts has to wait.
+        let verdict = Verdict::Forward { service: Some(service_id), server: Some(server_id) };
+        pass.out.verdicts.push(verdict);
+        Some(())
     }
 }
 
@@ -112,13 +117,32 @@ fn is_steady(record: &Record, direction: Direction, transport: &Transport) -> bo
     }
 }
 
+/// Whether a packet is a client's of this flow.
+#[inline(always)]
+fn is_request(record: &Record, plain: &Plain) -> bool {
+    record.is_between(plain.source, plain.destination, plain.protocol)
+}
+
+/// Whether a packet is the server's of this flow, to which `way` leads.
+#[inline(always)]
+fn is_reply(record: &Record, way: &Way, plain: &Plain) -> bool {
+    let (vip, vip_port) = record.vip_v4();
+    let server = (way.address, way.port.unwrap_or(vip_port));
+    (plain.source == server) & record.is_between(plain.destination, (vip, vip_port), plain.protocol)
+}
+
 /// [`Way::link`] of a server that is on no link.
 const NOWHERE: u16 = u16::MAX;
 
 /// What packets of flows need to know of their servers, gathered from the tables when it is asked
 /// for first, and good until there are other tables.
 #[derive(Debug)]
-pub(super) struct Ways(Box<[Way]>);
+pub(super) struct Ways {
+    servers: Box<[Way]>,
+    /// How the last packet to a client left: mostly by the same gateway as the next. Which tables
+    /// that was found in, whose link-layer address was wanted there, and the way.
+    back: (Option<u32>, PortId, Ipv6Addr, Hop),
+}
 
 /// One server, and how to get there.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +162,9 @@ pub(super) struct Way {
 /// Where a frame goes, and what that takes.
 #[derive(Clone, Copy, Debug)]
 struct Hop {
-    /// The Ethernet addresses: whose it is, and ours.
-    stations: [u8; 12],
+    /// Whose Ethernet address that is, and ours.
+    to: Mac,
+    from: Mac,
     port: PortId,
     /// Largest IP packet, in octets; 0 where there is no way.
     mtu: u16,
@@ -148,27 +173,40 @@ struct Hop {
 impl Ways {
     /// For so many servers, of whom nothing is known yet.
     pub fn new(servers: usize) -> Self {
-        let hop = Hop { stations: [0; 12], port: PortId(0), mtu: 0 };
+        let hop = Hop::NONE;
         let address = Ipv4Addr::UNSPECIFIED;
-        let unknown =
-            Way { generation: None, address, port: None, link: NOWHERE, up: false, hop };
-        Self(vec![unknown; servers].into_boxed_slice())
+        let unknown = Way { generation: None, address, port: None, link: NOWHERE, up: false, hop };
+        let back = (None, PortId(0), Ipv6Addr::UNSPECIFIED, hop);
+        Self { servers: vec![unknown; servers].into_boxed_slice(), back }
     }
 
     /// The way to a server of IPv4. `None`: it has another family, or is one too many.
     #[inline(always)]
-    fn of(&mut self, tables: &Tables, server: ServerId) -> Option<Way> {
-        let way = self.0.get_mut(server.index())?;
+    fn of(&mut self, tables: &Tables, server: ServerId) -> Option<&Way> {
+        let way = self.servers.get_mut(server.index())?;
         if way.generation != Some(tables.generation) {
             *way = Way::gather(tables, server)?;
         }
-        Some(*way)
+        Some(way)
+    }
+
+    /// The way to a client, if it is open and the neighbor is known.
+    #[inline(always)]
+    fn back(&mut self, tables: &Tables, client: Ipv4Addr) -> Option<Hop> {
+        let hop = tables.routes.find(client.to_ipv6_mapped())?;
+        let (generation, port, next, way) = self.back;
+        if (generation, port, next) == (Some(tables.generation), hop.port, hop.next) {
+            return Some(way);
+        }
+        let way = Hop::by(tables, hop)?;
+        self.back = (Some(tables.generation), hop.port, hop.next, way);
+        Some(way)
     }
 
     /// Brings what is known of a server near.
     #[inline(always)]
     pub fn prefetch(&self, server: ServerId) {
-        if let Some(way) = self.0.get(server.index()) {
+        if let Some(way) = self.servers.get(server.index()) {
             base::sys::prefetch(way);
         }
     }
@@ -179,55 +217,26 @@ impl Way {
     fn gather(tables: &Tables, id: ServerId) -> Option<Self> {
         let server = tables.server(id)?;
         let address = server.address.to_ipv4_mapped()?;
-        let hop = Hop::find(tables, server.address);
+        let hop = tables.routes.find(server.address).and_then(|hop| Hop::by(tables, hop));
         Some(Self {
             generation: Some(tables.generation),
             address,
             port: server.port,
             link: server.link.map_or(NOWHERE, |NetworkId(link)| link),
             up: server.up,
-            hop: hop.unwrap_or(Hop { stations: [0; 12], port: PortId(0), mtu: 0 }),
+            hop: hop.unwrap_or(Hop::NONE),
         })
-    }
-
-    /// The port of the server that a flow with this key has.
-    #[inline(always)]
-    fn port_of(&self, request: &FlowKey) -> u16 {
-        self.port.unwrap_or(request.destination_port)
-    }
-
-    /// The key of its packets of a flow, as [`Record::reply_key`] has it.
-    #[inline(always)]
-    fn reply_key(&self, record: &Record) -> FlowKey {
-        let request = record.request_key();
-        FlowKey {
-            source: self.address.to_ipv6_mapped(),
-            source_port: self.port_of(&request),
-            destination: request.source,
-            destination_port: request.source_port,
-            protocol: request.protocol,
-        }
     }
 }
 
 impl Hop {
-    /// The way to whoever a packet is for.
-    #[inline(always)]
-    fn to(tables: &Tables, key: &FlowKey) -> Option<Self> {
-        Self::find(tables, key.destination)
-    }
+    const NONE: Self = Self { to: Mac([0; 6]), from: Mac([0; 6]), port: PortId(0), mtu: 0 };
 
-    /// The way to an address, if it is open and the neighbor is known.
-    #[inline(always)]
-    fn find(tables: &Tables, address: core::net::Ipv6Addr) -> Option<Self> {
-        let hop = tables.routes.find(address)?;
+    /// What it takes to get to a next hop, if its port is up and it is known.
+    fn by(tables: &Tables, hop: tables::Hop) -> Option<Self> {
         let port = tables.port(hop.port).filter(|port| port.up)?;
-        let Mac(to) = tables.neighbors.get(hop.port.0, hop.next)?;
-        let mut stations = [0; 12];
-        for (place, octet) in stations.iter_mut().zip(to.into_iter().chain(port.mac.0)) {
-            *place = octet;
-        }
+        let to = tables.neighbors.get(hop.port.0, hop.next)?;
         let mtu = u16::try_from(port.mtu).unwrap_or(u16::MAX);
-        Some(Self { stations, port: hop.port, mtu })
+        Some(Self { to, from: port.mac, port: hop.port, mtu })
     }
 }

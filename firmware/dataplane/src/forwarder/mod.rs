@@ -20,7 +20,7 @@ use core::mem::MaybeUninit;
 
 use arrayvec::ArrayVec;
 use base::rate::TokenBucket;
-use base::{FlowKey, Frame, Instant, Offload, PortId, ServerId, ServiceId};
+use base::{FlowBits, Frame, Instant, Offload, PortId, ServerId, ServiceId};
 use model::limits::{self, BURST, NETWORKS, PORTS, SCRATCH_OCTETS};
 use packet::rewrite::Translation;
 use packet::{headers, plain};
@@ -254,11 +254,10 @@ impl Forwarder {
             #[expect(clippy::cast_possible_truncation, reason = "below BURST")]
             let at = index as u16;
             pass.origin = Origin::Received(at);
-            let verdict = match self.express(&mut pass, at, bytes, offload, look) {
-                Some(verdict) => verdict,
-                None => self.handle(&mut pass, bytes, offload, look),
-            };
-            self.finish(pass.out, verdict);
+            if self.express(&mut pass, at, bytes, offload, look).is_none() {
+                let verdict = self.handle(&mut pass, bytes, offload, look);
+                self.finish(pass.out, verdict);
+            }
         }
         if self.first_fragment_seen || self.fragments.is_due(now) {
             self.release_fragments(now, tables, out);
@@ -296,7 +295,7 @@ impl Forwarder {
             if let Some(later) = frames.get(index + AHEAD) {
                 prefetch_frame(later);
             }
-            let look = Look::new(plain::flow_key(frame.bytes), &self.flows);
+            let look = Look::new(plain::flow_bits(frame.bytes), &self.flows);
             if let Some(hash) = look.hash {
                 self.flows.prefetch_index(hash);
             }
@@ -345,9 +344,9 @@ impl Forwarder {
 
 impl Look {
     #[inline(always)]
-    fn new(key: Option<FlowKey>, flows: &FlowTable) -> Self {
-        let hash = key.as_ref().map(|key| flows.hash(key));
-        let v4 = key.is_some_and(|key| key.source.to_bits() >> 32 == 0xffff);
+    fn new(key: Option<FlowBits>, flows: &FlowTable) -> Self {
+        let hash = key.as_ref().map(|key| flows.hash_bits(key));
+        let v4 = key.is_some_and(|key| key.source >> 32 == 0xffff);
         Self { hash, found: None, v4 }
     }
 
@@ -356,7 +355,7 @@ impl Look {
 }
 
 /// Frames that are asked for before they are parsed.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 /// Brings the headers of a frame near: those of TCP over IPv4 end in the octet of this number.
 #[inline]

@@ -31,6 +31,8 @@ enum Step {
         unfinished: bool,
     },
     Wait(u32),
+    /// The same, and nobody looks.
+    Sleep(u32),
     Change(u8),
 }
 
@@ -57,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => packet,
         1 => prop_oneof![0..900u32, 0..9_000_000u32].prop_map(Step::Wait),
+        1 => prop_oneof![0..900u32, 0..9_000_000u32].prop_map(Step::Sleep),
         2 => any::<u8>().prop_map(Step::Change),
     ]
 }
@@ -164,6 +167,11 @@ proptest! {
                     let time = Duration::from_millis(u64::from(*millis));
                     let (a, b) = (short.wait(time), general.wait(time));
                     prop_assert_eq!(a.sent.len(), b.sent.len());
+                }
+                Step::Sleep(millis) => {
+                    let time = Duration::from_millis(u64::from(*millis));
+                    short.sleep(time);
+                    general.sleep(time);
                 }
                 Step::Change(what) => {
                     change(&mut short, *what);

@@ -8,7 +8,7 @@ use super::{ETHERNET_LENGTH, Fragment, Ip, Version, is_host_v4, length, offset, 
 use crate::checksum;
 use crate::malformed::Malformed;
 
-pub(crate) const MINIMUM: usize = 20;
+const MINIMUM: usize = 20;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const LOOSE_SOURCE_ROUTE: u8 = 131;
@@ -79,13 +79,13 @@ pub fn parse(rest: &[u8]) -> Result<Ip, Malformed> {
 /// The IPv4-mapped address, made of two words: what was stored octet by octet cannot be loaded as
 /// a whole before the stores are done.
 #[inline(always)]
-pub(crate) const fn mapped(address: Ipv4Addr) -> Ipv6Addr {
+const fn mapped(address: Ipv4Addr) -> Ipv6Addr {
     Ipv6Addr::from_bits(0xffff_0000_0000 | address.to_bits() as u128)
 }
 
 /// Whether the sum over a header without options comes out as all ones.
 #[inline(always)]
-pub(crate) fn is_sound(header: &[u8; MINIMUM]) -> bool {
+fn is_sound(header: &[u8; MINIMUM]) -> bool {
     let (words, _) = header.as_chunks::<4>();
     let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
     checksum::fold(sum) == 0xffff
