@@ -315,7 +315,9 @@ impl Pulse {
         let unheard = watched.unheard_since.is_some_and(|s| watched.heard_at.since(s) > patience);
         let member = watched.peer.is_some_and(|peer| self.orders.members.contains(&peer));
         let promised = watched.said.muted.contains(self.own.id);
-        let stale = watched.heard_at.since(watched.echoed_at()) > patience
+        // It can echo only what we have sent: while we stood still, that was nothing.
+        let unechoed = watched.unechoed_since(&self.sent, self.pace.interval);
+        let stale = watched.heard_at.since(unechoed) > patience
             && watched.heard_at.since(watched.heard_since) > patience;
         let same = watched.said.view == self.orders.view;
         watched.presence != Presence::Silent && (unheard || (member && same && stale && !promised))

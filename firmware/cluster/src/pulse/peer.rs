@@ -200,6 +200,17 @@ impl Watched {
         self.paths.iter().map(|path| path.echoed_at).max().unwrap_or(Instant::ZERO)
     }
 
+    /// When the newest of our heartbeats was sent that it has echoed on any network, or could have
+    /// been: an interval before the next one. In the future: it has echoed all that we sent.
+    /// At the beginning: that was so long ago that we do not know when.
+    pub fn unechoed_since(&self, sent: &Sent, interval: Duration) -> Instant {
+        let echoed = self.paths.iter().map(|path| path.echoed).max().unwrap_or(0);
+        if echoed >= sent.tick {
+            return Instant::FAR;
+        }
+        sent.time(echoed + 1).map_or(Instant::ZERO, |next| next - interval)
+    }
+
     pub fn sights(&self) -> Vec<PathSight> {
         self.paths.iter().map(Path::sight).collect()
     }
@@ -334,6 +345,32 @@ mod tests {
             sent.next(Instant::from_millis(99));
         }
         assert_eq!(sent.time(3), None);
+    }
+
+    #[test]
+    fn who_has_echoed_all_that_we_sent_before_we_stood_still_is_not_behind() {
+        let interval = Duration::from_millis(20);
+        let mut watched = Watched::new(NodeId(2), [NetworkId(0), NetworkId(1)].into_iter());
+        let mut sent = Sent::new();
+        let since = |watched: &Watched, sent: &Sent| watched.unechoed_since(sent, interval);
+        assert_eq!(since(&watched, &sent), Instant::FAR, "nothing was sent");
+        sent.next(Instant::from_millis(100));
+        assert_eq!(since(&watched, &sent).as_millis(), 80, "it has not echoed the first");
+        sent.next(Instant::from_millis(120));
+        for (network, tick) in [(0, 1), (1, 2)] {
+            let echo = Echo { network, tick, dwell: 0, count: 64 };
+            watched.paths[usize::from(network)].take_echo(Instant::from_millis(125), echo, &sent);
+        }
+        assert_eq!(since(&watched, &sent), Instant::FAR, "on one network it has echoed all");
+        // Ours stood still: what it could not echo in that time is not held against it.
+        sent.next(Instant::from_millis(264));
+        assert_eq!(since(&watched, &sent).as_millis(), 244);
+        sent.next(Instant::from_millis(284));
+        assert_eq!(since(&watched, &sent).as_millis(), 244, "the next one changes nothing");
+        for _ in 0..REMEMBERED {
+            sent.next(Instant::from_millis(999));
+        }
+        assert_eq!(since(&watched, &sent), Instant::ZERO, "longer ago than is remembered");
     }
 
     #[test]
