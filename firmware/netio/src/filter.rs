@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use libc::sock_filter;
+use model::limits;
 use packet::headers::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 /// The 12 bits of the tag control information that name the VLAN.
@@ -26,7 +27,8 @@ const NDP: std::ops::RangeInclusive<u32> = 133..=137;
 pub enum Share<'a> {
     /// All of them.
     All,
-    /// What is for the box itself: frames to these addresses, ARP and neighbor discovery.
+    /// What is for the box itself: frames to these addresses, ARP and neighbor discovery; not what
+    /// the boxes of a cluster tell each other, which is for [`crate::Datagrams`] alone.
     Own(&'a [IpAddr]),
     /// All but those.
     Others(&'a [IpAddr]),
@@ -40,12 +42,41 @@ pub fn program(vlan: Option<u16>, share: Share<'_>) -> Vec<sock_filter> {
     match share {
         Share::All => {}
         Share::Own(addresses) => {
+            code.extend(unless_of_cluster());
             code.extend(own(addresses, ACCEPT));
             code.push(give(0));
         }
         Share::Others(addresses) => code.extend(own(addresses, REJECT)),
     }
     finish(code)
+}
+
+/// Rejects whole UDP datagrams to the port of clusters, and falls out of its end with the rest.
+fn unless_of_cluster() -> Vec<sock_filter> {
+    let (udp, port) = (libc::IPPROTO_UDP.unsigned_abs(), u32::from(limits::CLUSTER_PORT));
+    let ipv4 = [
+        load(libc::BPF_B, 23),
+        jump_if(udp, 0, 6),
+        load(libc::BPF_H, 20),
+        and(0x3fff), // more fragments, and the offset
+        jump_if(0, 0, 3),
+        instruction(libc::BPF_LDX | libc::BPF_MSH | libc::BPF_B, 14),
+        load_behind(libc::BPF_H, 16),
+        jump_if(port, REJECT, 0),
+    ];
+    let ipv6 = [
+        load(libc::BPF_H, 12),
+        jump_if(u32::from(ETHERTYPE_IPV6), 0, 4),
+        load(libc::BPF_B, 20),
+        jump_if(udp, 0, 2),
+        load(libc::BPF_H, 56),
+        jump_if(port, REJECT, 0),
+    ];
+    let mut code = vec![load(libc::BPF_H, 12)];
+    code.push(jump_if(u32::from(ETHERTYPE_IPV4), 0, length(ipv4.len())));
+    code.extend(ipv4);
+    code.extend(ipv6);
+    code
 }
 
 /// Jumps to `found` with what is for the box itself, and falls out of its end with the rest. At

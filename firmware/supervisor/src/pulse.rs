@@ -82,8 +82,9 @@ struct State {
     sockets: BTreeMap<PortId, (Attached, Option<Box<Sockets>>)>,
     /// News that there was no room for.
     news: VecDeque<News>,
-    /// When every socket was last empty.
+    /// When every socket was last empty, and how many datagrams were taken until it was.
     drained: Instant,
+    taken: usize,
     /// When the others were last looked at.
     looked: Instant,
     /// How far each of forwarders and control had come when all of them had last gone on, and
@@ -98,6 +99,7 @@ impl PulseThread {
             sockets: BTreeMap::new(),
             news: VecDeque::new(),
             drained: clock::now(),
+            taken: 0,
             looked: clock::now(),
             seen: (clock::now(), self.counts()),
         };
@@ -142,6 +144,7 @@ impl PulseThread {
 
     /// Hands in everything that has come, until nothing is left.
     fn empty(&mut self, state: &mut State) {
+        state.taken = 0;
         for (port, (_, sockets)) in &mut state.sockets {
             let Some(sockets) = sockets else { continue };
             let mut taken = 0;
@@ -155,6 +158,7 @@ impl PulseThread {
                 self.beat.handle_frame(received_at, now, *port, arrival.frame);
                 taken += 1;
             }
+            state.taken += taken;
             // A socket that has lost some was full.
             if taken > MANY && sockets.receiver.take_lost() > 0 {
                 self.beat.handle_loss(clock::now());
@@ -228,6 +232,15 @@ impl PulseThread {
     fn sleep(&self, state: &State) {
         let now = clock::now();
         let next = self.beat.next_deadline().map_or(IDLE, |at| at.since(now));
+        // Many boxes speak all the time. While all is well their datagrams wait for each other:
+        // they count from when the kernel received them.
+        if state.taken > 1
+            && let Some(calm) = self.beat.calm()
+        {
+            netio::wait(&[self.wake.fd()], Some(next.min(calm)));
+            self.wake.drain();
+            return;
+        }
         let sockets = state.sockets.values().filter_map(|(_, sockets)| sockets.as_ref());
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.wake.fd()];
         fds.extend(sockets.map(|sockets| sockets.receiver.fd()));

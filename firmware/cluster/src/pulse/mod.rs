@@ -247,6 +247,25 @@ impl Pulse {
         closing.chain([self.next_beat]).chain(silent).min()
     }
 
+    /// For how long heartbeats may wait to be looked at, while every member is heard and hears us
+    /// and every gate is open: a part of an interval. Otherwise they are wanted at once.
+    pub fn calm(&self) -> Option<Duration> {
+        let members = self.orders.members.iter().filter(|member| member.id != self.own.id);
+        let well = |member: &Peer| {
+            self.peers.iter().any(|watched| {
+                watched.peer == Some(*member)
+                    && watched.presence == Presence::Heard
+                    && watched.unheard_since.is_none()
+                    && watched.said.suspects.is_empty()
+            })
+        };
+        let calm = self.orders.standing == Standing::Member
+            && self.late_at.is_none()
+            && self.gates.iter().all(Gate::open)
+            && members.clone().all(well);
+        calm.then(|| self.pace.interval / 4)
+    }
+
     /// The next heartbeat to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.pop_front()

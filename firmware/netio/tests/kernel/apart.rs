@@ -135,3 +135,40 @@ fn a_port_that_gets_another_address_stays_open() {
     let told = port.apart.set(&many).unwrap_err().to_string();
     assert!(told.contains("at most 16"), "{told}");
 }
+
+#[test]
+fn what_boxes_of_a_cluster_tell_each_other_comes_by_no_ring() {
+    if !is_root("what_boxes_of_a_cluster_tell_each_other_comes_by_no_ring") {
+        return;
+    }
+    let (near, far) = pair();
+    let mut port = port(&near, &[OWN, OWN_6]);
+    let (_, mut transmitter) = plain(&far, "far");
+    let udp = |address, to_port: u16| {
+        let mut frame = to(address, 17, 0);
+        let at = if frame[12] == 8 { 36 } else { 56 };
+        frame[at..at + 2].copy_from_slice(&to_port.to_be_bytes());
+        frame
+    };
+    let mut fragment = udp(OWN, 49_911);
+    fragment[20] = 0x20;
+    let mut tcp = udp(OWN, 49_911);
+    tcp[23] = 6;
+    let table = [
+        ("a datagram of the cluster", udp(OWN, 49_911), false),
+        ("one over IPv6", udp(OWN_6, 49_911), false),
+        ("another port", udp(OWN, 49_912), true),
+        ("another port over IPv6", udp(OWN_6, 49_912), true),
+        ("a fragment", fragment, true),
+        ("TCP to that port", tcp, true),
+    ];
+    for (name, frame, comes) in table {
+        assert_eq!(send(&mut transmitter, &frame).sent, 1);
+        // What was sent behind it says that it would be here.
+        assert_eq!(send(&mut transmitter, &to(OWN, 6, 0)).sent, 1);
+        let seen = collect(&mut port.own, is_marked, if comes { 2 } else { 1 });
+        assert_eq!(seen[0].0 == frame, comes, "{name}");
+        let others = port.others.batch(64).frames().iter().any(|frame| is_marked(frame.bytes));
+        assert!(!others, "{name}");
+    }
+}

@@ -184,6 +184,11 @@ impl Beat {
         [self.pulse.next_deadline(), self.greet_at].into_iter().flatten().min()
     }
 
+    /// For how long what comes in may wait, because all is well.
+    pub fn calm(&self) -> Option<Duration> {
+        self.pulse.calm()
+    }
+
     /// The next frame to send.
     pub fn poll_frame(&mut self) -> Option<(PortId, Vec<u8>)> {
         self.frames.pop_front()
