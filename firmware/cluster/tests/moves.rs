@@ -4,7 +4,7 @@ mod world;
 
 use base::VipId;
 use base::time::Duration;
-use cluster::{Reason, Reply, Request};
+use cluster::{Reason, Reply, Request, Role};
 use model::Policy;
 use world::{World, id, settings};
 
@@ -128,6 +128,30 @@ fn who_leaves_hands_everything_over_first() {
         world.assert_view(&rest);
         world.assert_owned();
         assert!(world.gap() < Duration::from_millis(1), "{leaver}");
+    }
+}
+
+#[test]
+fn who_has_left_still_passes_on_what_comes_to_it() {
+    for leaver in 1..=3 {
+        let mut world = World::new(settings(3, 1, 6, Policy::Witness));
+        world.run(seconds(2));
+        let all = (0..6).map(VipId);
+        let mine: Vec<VipId> = all.filter(|vip| world.serving(*vip) == [id(leaver)]).collect();
+        let now = world.now;
+        assert_eq!(world.node(leaver).cluster.handle_request(now, Request::Leave), Reply::Begun);
+        world.run(seconds(1));
+        assert_eq!(world.node(leaver).view.1, [], "it is in no view any more");
+        for vip in &mine {
+            let to = world.serving(*vip)[0];
+            assert_eq!(world.node(leaver).roles[vip].1, Role::Releasing { to }, "{leaver}");
+        }
+        // Not for ever, and whoever comes again owns nothing by that.
+        world.run(seconds(12));
+        for vip in &mine {
+            assert!(matches!(world.node(leaver).roles[vip].1, Role::Other { .. }), "{leaver}");
+        }
+        assert!(world.overlaps.is_empty());
     }
 }
 

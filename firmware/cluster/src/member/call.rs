@@ -13,6 +13,7 @@
 //! while. A receiver that holds the token or has seen a newer one denies that.
 
 use super::Cluster;
+use super::claim::Input;
 use super::ring::Possession;
 use super::sight::{ids, micros};
 use crate::identity::supersedes;
@@ -376,6 +377,10 @@ impl Cluster {
         self.campaign = None;
         self.events.push_back(Event::View { id, members: members.to_vec() });
         for group in 0..self.groups.len() {
+            if lost.is_empty() {
+                // What was released before we were in no view may have been served by others since.
+                self.drive(group, Input::Over);
+            }
             // What stopped in the view before may have been taken by those who are not in this one.
             if self.strangers() && !self.open(self.own.id, group) {
                 self.doubt(group);

@@ -10,6 +10,10 @@
 //!                      └───────────────────────────────────────┘
 //! ```
 //!
+//! *dropped*, because we are in no view any more, leads to Idle from everywhere but Releasing: who
+//! leaves in order hears of the view without it before clients hear of the new owner. Whoever
+//! enters a view again begins with Idle.
+//!
 //! *handed*: the token names us owner and the one before has released. *claimed*: it names us and
 //! nobody has released, so we wait until every lease that may cover the group has run out, and
 //! probe. *kept*: a new view names us as the one before did; that is *claimed* for who had nothing,
@@ -101,6 +105,8 @@ pub fn step(claim: Claim, input: Input) -> Claim {
         (Serving | Releasing { .. }, Lost { to, until }) if to != NOBODY => {
             Releasing { to, settled: true, until }
         }
+        // What it has handed over it still passes on: who has it now is not known everywhere yet.
+        (Releasing { to, until, .. }, Dropped) => Releasing { to, settled: true, until },
         (_, Lost { .. } | Dropped) => Idle,
         (Expecting { from: known, .. }, Expect { from }) if known == from => claim,
         (Idle | Expecting { .. } | Releasing { .. }, Expect { from }) => {
@@ -488,7 +494,7 @@ mod tests {
             (Input::Settled,                   [idle, ready, ready, take, serve, given, given]),
             (Input::Ready,                     [idle, expect, ready, serve, serve, give, given]),
             (Input::Over,                      [idle, expect, ready, take, serve, give, idle]),
-            (Input::Dropped,                   [idle; 7]),
+            (Input::Dropped,                   [idle, idle, idle, idle, idle, given, given]),
         ];
         for (input, next) in table {
             for (state, next) in states.into_iter().zip(next) {

@@ -62,6 +62,8 @@ pub struct Pulse {
     progress_at: Instant,
     /// Since when we may not accuse anybody, because we were late.
     late_at: Option<Instant>,
+    /// When datagrams were lost here: the same as `late_at` while that is why.
+    lost_at: Option<Instant>,
     /// The view in which we must not serve, and until when that holds unless it is said again.
     barred: Option<(ViewId, Instant)>,
     suspects: NodeSet,
@@ -103,6 +105,7 @@ impl Pulse {
             lateness: (settings.profile == Profile::Auto).then(|| Lateness::new(now)),
             progress_at: now,
             late_at: None,
+            lost_at: None,
             barred: None,
             suspects: NodeSet::EMPTY,
             out: VecDeque::new(),
@@ -151,6 +154,7 @@ impl Pulse {
     /// may have spoken. To be said before [`Pulse::handle_drained`].
     pub fn handle_loss(&mut self, now: Instant) {
         self.late_at = Some(now);
+        self.lost_at = Some(now);
     }
 
     /// Every socket was empty at `now`, and everything from them has been handed in.
