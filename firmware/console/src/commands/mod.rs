@@ -210,7 +210,8 @@ With users the line asks for a name and a password, and each may do what the rol
 shows, `operate` also drains servers and boxes, moves virtual \
 addresses and switches the box, `configure` also changes the \
 configuration. Commands above one's role are not offered. A session without input for 15 minutes \
-ends by itself.
+ends by itself, and so does one whose user is gone or has another password or role in a document \
+that somebody else committed.
 
 A document that is refused at the start opens nothing: each of its users that is right by itself \
 can log in, wherever it stands in the text. Where the document speaks of users and none of them \
