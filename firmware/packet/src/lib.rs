@@ -4,7 +4,8 @@
 //! Everything else takes that answer: [`rewrite`] changes addresses and ports with incremental
 //! checksums, [`icmp`] reads, translates and builds errors, [`arp`] and [`ndp`] are the neighbour
 //! protocols, [`tcp`] builds resets, [`segment`] cuts what is too large, [`steer`] says which
-//! worker a frame belongs to, [`plain`] is a shorter way for what nearly all packets are, [`virtio`] and [`pcap`] are the shapes frames come in.
+//! worker a frame belongs to, [`plain`] is a shorter way for what nearly all packets are,
+//! [`virtio`] and [`pcap`] are the shapes frames come in.
 //!
 //! A frame starts with the first octet of its Ethernet header and has no VLAN tag and no frame
 //! check sequence. All functions are pure, allocate nothing (the capture writer excepted), and

@@ -2,13 +2,15 @@
 //!
 //! Runs on a real-time thread of its own. Whoever runs it empties its sockets, hands in what they
 //! held ([`Pulse::handle_heartbeat`]), says whether they lost anything ([`Pulse::handle_loss`]) and
-//! then that they are empty ([`Pulse::handle_drained`]): only then may a silence become a suspicion.
+//! then that they are empty ([`Pulse::handle_drained`]): only then may a silence become a
+//! suspicion.
 
 mod gate;
 mod grant;
 mod lateness;
 mod peer;
 mod settings;
+mod suspicion;
 
 use crate::identity::supersedes;
 use crate::wire::{self, Heartbeat, Reach, Standing};
@@ -251,25 +253,6 @@ impl Pulse {
         closing.chain([self.next_beat]).chain(silent).min()
     }
 
-    /// For how long heartbeats may wait to be looked at, while every member is heard and hears us
-    /// and every gate is open: a part of an interval. Otherwise they are wanted at once.
-    pub fn calm(&self) -> Option<Duration> {
-        let members = self.orders.members.iter().filter(|member| member.id != self.own.id);
-        let well = |member: &Peer| {
-            self.peers.iter().any(|watched| {
-                watched.peer == Some(*member)
-                    && watched.presence == Presence::Heard
-                    && watched.unheard_since.is_none()
-                    && watched.said.suspects.is_empty()
-            })
-        };
-        let calm = self.orders.standing == Standing::Member
-            && self.late_at.is_none()
-            && self.gates.iter().all(Gate::open)
-            && members.clone().all(well);
-        calm.then(|| self.pace.interval / 4)
-    }
-
     /// The next heartbeat to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.pop_front()
@@ -330,20 +313,6 @@ impl Pulse {
         } else if self.late_at.is_some_and(|late| now.since(late) > patience) {
             self.late_at = None;
         }
-    }
-
-    /// Whether a peer that we hear does not hear us.
-    fn is_deaf(&self, watched: &Watched) -> bool {
-        let patience = self.orders.patience;
-        let unheard = watched.unheard_since.is_some_and(|s| watched.heard_at.since(s) > patience);
-        let member = watched.peer.is_some_and(|peer| self.orders.members.contains(&peer));
-        let promised = watched.said.muted.contains(self.own.id);
-        // It can echo only what we have sent: while we stood still, that was nothing.
-        let unechoed = watched.unechoed_since(&self.sent, self.pace.interval);
-        let stale = watched.heard_at.since(unechoed) > patience
-            && watched.heard_at.since(watched.heard_since) > patience;
-        let same = watched.said.view == self.orders.view;
-        watched.presence != Presence::Silent && (unheard || (member && same && stale && !promised))
     }
 
     /// Closes our gates where `from` serves in a view that we are not in and must give way to.
@@ -418,15 +387,6 @@ impl Pulse {
             self.report_due = true;
             self.beat(now);
         }
-    }
-
-    /// Members of whom we hear nothing, or who do not hear us.
-    fn suspected(&self) -> NodeSet {
-        let member = |watched: &&Watched| {
-            watched.peer.is_some_and(|peer| self.orders.members.contains(&peer))
-        };
-        let suspect = |w: &&Watched| w.presence == Presence::Silent || self.is_deaf(w);
-        self.peers.iter().filter(member).filter(suspect).map(|watched| watched.id).collect()
     }
 
     fn ask_witnesses(&mut self, now: Instant) {

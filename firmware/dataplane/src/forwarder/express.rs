@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use base::{Gso, Mac, NetworkId, Offload, PortId, ServerId};
+use base::{Gso, Mac, NetworkId, Offload, PortId, ServerId, ServiceId};
 use packet::headers::Transport;
 use packet::plain::{self, End, Plain};
 
@@ -65,46 +65,70 @@ impl Forwarder {
         {
             return None;
         }
-        let (end, address, port, hop) = match direction {
+        let (new, hop) = match direction {
             Direction::Request => {
                 let port = way.port.unwrap_or(plain.destination.1);
-                (End::Destination, way.address, port, way.hop)
+                ((End::Destination, way.address, port), way.hop)
             }
             Direction::Reply => {
                 let hop = self.ways.back(tables, plain.destination.0)?;
                 let (vip, port) = record.vip_v4();
-                (End::Source, vip, port, hop)
+                ((End::Source, vip, port), hop)
             }
         };
         if plain.length > hop.mtu {
             return None;
         }
-        // Nothing stands in the way any more.
+        let usual = Usual { slot, direction, plain, new, hop, owner: (service_id, server_id) };
+        self.go_on(pass, index, bytes, offload, &usual);
+        Some(())
+    }
+
+    /// Nothing stands in the way of a packet any more.
+    #[inline(always)]
+    fn go_on(
+        &mut self,
+        pass: &mut Pass<'_>,
+        index: u16,
+        bytes: &mut [u8],
+        offload: &Offload,
+        usual: &Usual,
+    ) {
+        let Usual { slot, direction, plain, new, hop, owner: (service, server) } = usual;
         let effect = match &plain.transport {
-            Transport::Tcp(tcp) => self.flows.update(slot, |flow| track(flow, direction, tcp)),
+            Transport::Tcp(tcp) => self.flows.update(*slot, |flow| track(flow, *direction, tcp)),
             Transport::Udp(_)
             | Transport::Icmp(_)
             | Transport::LaterFragment
             | Transport::Other => Effect::Refresh,
         };
         if effect == Effect::Refresh {
-            self.flows.touch(slot, pass.ticks);
+            self.flows.touch(*slot, pass.ticks);
         }
-        plain::send_on(bytes, &plain, offload, (end, address, port), [hop.to, hop.from]);
-        let to_server = direction == Direction::Request;
+        plain::send_on(bytes, plain, offload, *new, [hop.to, hop.from]);
         let octets = u32::from(plain.length);
-        self.counters.count_traffic(service_id, server_id, to_server, octets);
+        self.counters.count_traffic(*service, *server, *direction == Direction::Request, octets);
         let length = octets + packet::headers::ETHERNET_LENGTH as u32;
         let source = Source::Received { index, length };
+        // There is room, as was seen before.
         let transmit = Transmit { port: hop.port, source, offload: *offload };
-        // There is room, as was seen above.
         let _ = pass.out.transmit.try_push(transmit);
         self.counters.balanced += 1;
         // Put where it belongs at once: a copy of what was just written in parts has to wait.
-        let verdict = Verdict::Forward { service: Some(service_id), server: Some(server_id) };
+        let verdict = Verdict::Forward { service: Some(*service), server: Some(*server) };
         pass.out.verdicts.push(verdict);
-        Some(())
     }
+}
+
+/// A packet about which nothing is unusual, and what is to be done with it.
+struct Usual {
+    slot: u32,
+    direction: Direction,
+    plain: Plain,
+    /// What replaces which end.
+    new: (End, Ipv4Addr, u16),
+    hop: Hop,
+    owner: (ServiceId, ServerId),
 }
 
 /// Whether a packet leaves its flow in the state that it is in.
