@@ -44,7 +44,8 @@ impl Pulse {
         let newest = echoes.first().copied().map_or(Instant::ZERO, end);
         let (heard, unechoed) = self.company(now);
         // Whom we do not hear because what it said was lost here may well be there.
-        let heard = heard || self.lost_at.is_some_and(|at| self.late_at == Some(at));
+        let lost = self.lost_at.is_some_and(|at| now.since(at) <= self.orders.patience);
+        let heard = heard || (lost && self.late_at.is_some());
         let weak = match (heard, unechoed) {
             (_, true) => Instant::ZERO,
             (false, false) => end(self.sent.last_at()),

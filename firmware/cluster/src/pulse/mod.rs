@@ -64,7 +64,7 @@ pub struct Pulse {
     progress_at: Instant,
     /// Since when we may not accuse anybody, because we were late.
     late_at: Option<Instant>,
-    /// When datagrams were lost here: the same as `late_at` while that is why.
+    /// When datagrams were lost here last.
     lost_at: Option<Instant>,
     /// The view in which we must not serve, and until when that holds unless it is said again.
     barred: Option<(ViewId, Instant)>,
