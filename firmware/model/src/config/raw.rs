@@ -2,13 +2,14 @@
 //! is not known yet; see [`super::check`].
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use base::Prefix;
 use base::time::Duration;
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::problem::Report;
 use super::read::{At, Place, Table};
@@ -146,12 +147,9 @@ pub(super) fn document<'t>(report: &mut Report<'_>, text: &'t str) -> Option<DeT
     // The first pass keeps one error at most, so that garbage cannot fill the memory with them.
     let error = match DeTable::parse(text) {
         Ok(table) => {
-            // Inside a number the parser passes over what TOML allows nowhere.
-            let illegal = |octet: &u8| octet.is_ascii_control() && !b"\t\n\r".contains(octet);
-            if let Some(at) = text.as_bytes().iter().position(illegal) {
-                report.syntax(at, "a control character".into(), "expected none".into());
-            }
-            return Some(table.into_inner());
+            let table = table.into_inner();
+            table.values().for_each(|value| numbers(report, text, value));
+            return Some(table);
         }
         Err(error) => error,
     };
@@ -169,6 +167,39 @@ pub(super) fn document<'t>(report: &mut Report<'_>, text: &'t str) -> Option<DeT
         report.syntax(at, what, legal);
     }
     Some(table.into_inner())
+}
+
+/// Reports numbers that are none: behind a `_` the parser passes over what TOML allows nowhere.
+/// What is left without the `_` has to be the same number to it.
+fn numbers(report: &mut Report<'_>, text: &str, value: &Spanned<DeValue<'_>>) {
+    let number = match value.get_ref() {
+        DeValue::Table(table) => {
+            return table.values().for_each(|value| numbers(report, text, value));
+        }
+        DeValue::Array(list) => return list.iter().for_each(|value| numbers(report, text, value)),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => return,
+    };
+    let span = value.span();
+    if text.get(span.clone()) == Some(number.as_str()) {
+        return;
+    }
+    let alone = format!("n={number}");
+    let again = DeTable::parse(&alone).ok();
+    let again = again.as_ref().and_then(|table| table.get_ref().get("n"));
+    let same = again.is_some_and(|again| match again.get_ref() {
+        DeValue::Integer(again) => again.to_string() == number,
+        DeValue::Float(again) => again.to_string() == number,
+        DeValue::String(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => false,
+    });
+    if !same {
+        report.syntax(span.start, "invalid number".into(), "expected digits".into());
+    }
 }
 
 /// A message of the TOML parser as what is wrong and what would be legal.

@@ -182,9 +182,21 @@ fn a_comment_behind_a_number_is_no_part_of_it() {
 }
 
 #[test]
-fn a_control_character_in_a_number_is_told_and_nothing_is_read() {
-    let problems = Document::parse("en = 19_7\u{1f}9").unwrap_err();
-    assert_eq!(problems[0].to_string(), "1:10 document: a control character, expected none");
+fn what_is_no_number_without_its_underscores_is_told_and_nothing_is_read() {
+    for number in
+        ["19_7\u{1f}9", "1_2:", "0_1", "1_2-3", "-1_e", "[1, 3_:4]", "1_0.", "{ a = 1_: }"]
+    {
+        let problems = Document::parse(&format!("en = {number}")).unwrap_err();
+        let told = problems[0].to_string();
+        assert!(told.starts_with("1:"), "{number}: {told}");
+    }
+    let told = Document::parse("en = 1_2:").unwrap_err()[0].to_string();
+    assert_eq!(told, "1:6 document: invalid number, expected digits");
+    let numbers = [("1_000", "1000"), ("0xf_f", "0xff"), ("+1_0", "+10"), ("1_0.5e1_0", "10.5e10")];
+    for (number, written) in numbers {
+        let document = Document::parse(&format!("en = {number}")).unwrap();
+        assert_eq!(document.render(), format!("en = {written}\n"));
+    }
 }
 
 /// Any small document: tables of tables with values of every kind.
