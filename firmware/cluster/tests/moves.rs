@@ -261,3 +261,53 @@ fn every_member_knows_who_works_on_flows_of_spread_addresses() {
     world.run(seconds(1));
     assert_eq!(workers(&mut world, &[1, 3]), [1, 3], "a flow needs both networks");
 }
+
+#[test]
+fn a_box_that_fell_gets_its_share_again_however_often_it_fell_and_whatever_there_is_to_do() {
+    for loads in [[0, 0, 0], [150, 150, 150], [900, 0, 0], [300, 200, 100]] {
+        let mut world = World::new(settings(3, 1, 3, Policy::Witness));
+        world.run(seconds(20));
+        for round in 2..8 {
+            load(&mut world, &loads);
+            let victim = world.serving(VipId(0))[0];
+            world.node(victim.0).dead = true;
+            world.run(seconds(3));
+            world.start(victim, round);
+            for _ in 0..40 {
+                world.run(seconds(1));
+                load(&mut world, &loads);
+            }
+            assert_eq!(owned_by(&world, victim.0), 1, "{loads:?}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn whoever_owns_nothing_among_busy_nodes_gets_its_share_once_it_can_have_one() {
+    let mut world = World::new(settings(3, 1, 6, Policy::Witness));
+    world.run(seconds(2));
+    let now = world.now;
+    let drain = Request::Drain { node: id(3) };
+    assert_eq!(world.node(1).cluster.handle_request(now, drain), Reply::Begun);
+    for _ in 0..40 {
+        world.run(seconds(1));
+        load(&mut world, &[150; 6]);
+    }
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [3, 3, 0]);
+    let (now, restore) = (world.now, Request::Restore { node: id(3) });
+    assert_eq!(world.node(2).cluster.handle_request(now, restore), Reply::Begun);
+    world.run(seconds(3));
+    assert_eq!([1, 2, 3].map(|node| owned_by(&world, node)), [2, 2, 2]);
+}
+
+/// What each node measures of the addresses that it serves.
+fn load(world: &mut World, of: &[u16]) {
+    let now = world.now;
+    for node in 1..=3 {
+        let served = |vip: usize| world.serving(VipId::from(vip)) == [id(node)];
+        let measured = of.iter().enumerate();
+        let measured: Vec<u16> =
+            measured.map(|(vip, load)| if served(vip) { *load } else { 0 }).collect();
+        world.node(node).cluster.handle_load(now, &measured);
+    }
+}

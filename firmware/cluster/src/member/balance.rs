@@ -91,7 +91,7 @@ impl Balance {
         }
     }
 
-    /// These have come into the view.
+    /// These have come into the view, or own nothing: they are new from now on.
     pub fn came(&mut self, nodes: NodeSet, now: Instant) {
         self.came_at.retain(|_, at| now.since(*at) < NEW);
         self.came_at.extend(nodes.iter().map(|node| (node, now)));
@@ -188,10 +188,12 @@ impl Cluster {
     /// Groups whose preferred owner is back, and that are to follow it.
     fn returns(&self) -> Vec<Wish> {
         let members = self.members();
+        let fitness = self.fitness(self.workers.networks());
         let back = (0..self.groups.len()).filter_map(|group| {
             let to = self.groups[group].prefer.filter(|_| self.groups[group].back)?;
             let owner = self.table[group].owner;
-            let fits = self.able(group, members).contains(to) && self.open(to, group);
+            let able = fitness.able(&self.groups[group], members);
+            let fits = able.contains(to) && self.open(to, group);
             let number = u16::try_from(group).ok()?;
             let moves = fits && owner != NOBODY && owner != to && self.rested(group);
             moves.then_some(Wish { group: number, to, reason: Reason::Preferred, ready: false })
@@ -202,9 +204,11 @@ impl Cluster {
     /// Moves after which members own about as many groups for their weight.
     fn levelling(&self) -> Vec<Wish> {
         let members = self.members();
+        let fitness = self.fitness(self.workers.networks());
         let places: Vec<Place> = (0..self.groups.len())
             .map(|group| {
-                let able = self.able(group, members).iter().filter(|id| self.open(*id, group));
+                let able = fitness.able(&self.groups[group], members);
+                let able = able.iter().filter(|id| self.open(*id, group));
                 Place {
                     owner: self.table[group].owner,
                     able: able.collect(),
@@ -227,8 +231,11 @@ impl Cluster {
 
     /// What we give to newcomers: so many of our groups that everybody has as many for its weight,
     /// heavy and light ones alike.
-    fn welcome(&self, loads: &[Load]) -> Vec<Wish> {
+    fn welcome(&mut self, loads: &[Load]) -> Vec<Wish> {
         let now = self.clock;
+        // Whoever could have nothing in its first seconds, or was drained, is new once it can.
+        let nothing = self.members().iter().filter(|id| self.count(*id) == 0).collect();
+        self.balance.came(nothing, now);
         let came = |id: NodeId| self.balance.came_at.get(&id);
         let new = |id: NodeId| came(id).is_some_and(|at| now.since(*at) < NEW);
         let fit = |load: &&Load| !self.drained.contains(load.node) && !self.departs(load.node);
@@ -242,12 +249,13 @@ impl Cluster {
         let lacks = |id: NodeId| Some((share(id)?.saturating_sub(self.count(id)), id));
         let Some((lacking, to)) = newcomer.filter_map(lacks).max() else { return Vec::new() };
         let members = self.members();
+        let fitness = self.fitness(self.workers.networks());
         let mut ours: Vec<usize> = (0..self.groups.len())
             .filter(|&group| {
                 self.table[group].owner == self.own.id
                     && self.rested(group)
                     && self.groups[group].prefer != Some(self.own.id)
-                    && self.able(group, members).contains(to)
+                    && fitness.able(&self.groups[group], members).contains(to)
                     && self.open(to, group)
             })
             .collect();
@@ -288,12 +296,13 @@ impl Cluster {
         }
         let to = least.node;
         let members = self.members();
+        let fitness = self.fitness(self.workers.networks());
         let ours: Vec<(usize, u32)> = (0..self.groups.len())
             .filter(|&group| {
                 self.table[group].owner == self.own.id
                     && self.rested(group)
                     && self.groups[group].prefer != Some(self.own.id)
-                    && self.able(group, members).contains(to)
+                    && fitness.able(&self.groups[group], members).contains(to)
                     && self.open(to, group)
             })
             .map(|group| (group, self.balance.load[group] / 1_000))
