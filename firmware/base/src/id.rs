@@ -8,6 +8,7 @@ macro_rules! identifiers {
 
         impl $name {
             /// The number as an index.
+            #[inline]
             pub const fn index(self) -> usize {
                 self.0 as usize
             }

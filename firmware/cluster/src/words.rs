@@ -3,6 +3,7 @@
 use crate::config::DocumentId;
 use crate::wire::{Heartbeat, Reach, Standing};
 use crate::{NodeSet, Peer, ViewId};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use base::time::Duration;
 use base::{Instant, NetworkId, NodeId};
@@ -136,7 +137,7 @@ pub struct Sight {
     /// It is heard, but does not hear us: its echo has not advanced for the suspicion time.
     pub deaf: bool,
     /// What it said last about itself.
-    pub said: Heartbeat,
+    pub said: Arc<Heartbeat>,
     /// Each network we share with it.
     pub paths: Vec<PathSight>,
 }

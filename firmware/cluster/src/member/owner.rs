@@ -27,10 +27,11 @@ impl Cluster {
         if !owners.contains(&NOBODY) {
             return Vec::new();
         }
-        let places = owners.iter().enumerate().map(|(group, &owner)| {
-            let empty = self.groups[group].vips.is_empty();
-            let able = if empty { NodeSet::EMPTY } else { self.able_at_all(group, members) };
-            Place { owner, able, prefer: self.groups[group].prefer }
+        let fitness = self.fitness(self.workers.networks());
+        let places = owners.iter().zip(&self.groups).map(|(&owner, group)| {
+            let empty = group.vips.is_empty();
+            let able = if empty { NodeSet::EMPTY } else { fitness.able_at_all(group, members) };
+            Place { owner, able, prefer: group.prefer }
         });
         let nodes = self.settings.nodes.iter().filter(|node| members.contains(node.id));
         let candidates = nodes.map(|node| Candidate { id: node.id, weight: node.weight });

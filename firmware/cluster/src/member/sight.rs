@@ -1,6 +1,7 @@
 //! What the members see of each other, and how a message gets from one to another.
 
 use super::Cluster;
+use super::groups::Group;
 use crate::wire::{self, Reach, Routed, Standing};
 use crate::{Channel, NodeSet, Peer, Presence, Sight, Transmit};
 use alloc::vec::Vec;
@@ -138,26 +139,25 @@ impl Cluster {
         self.groups[group].networks.iter().all(|network| self.gate(id, *network).0)
     }
 
-    /// Who can own a group when there is need: a drained member where no other can.
-    pub(super) fn able_at_all(&self, group: usize, among: NodeSet) -> NodeSet {
-        let able = self.able(group, among);
-        if able.is_empty() { self.fit(group, among) } else { able }
-    }
-
     /// Who can own a group.
     pub(super) fn able(&self, group: usize, among: NodeSet) -> NodeSet {
-        self.fit(group, among.difference(self.drained))
+        let group = &self.groups[group];
+        self.fitness(&group.networks).able(group, among)
     }
 
-    fn fit(&self, group: usize, among: NodeSet) -> NodeSet {
-        let group = &self.groups[group];
-        let reached = |id: &NodeId| group.networks.iter().all(|n| self.reached(*id, *n));
+    /// Which nodes can own what is on these networks.
+    pub(super) fn fitness(&self, networks: &[NetworkId]) -> Fitness {
         let fit = |id: &NodeId| {
             *id == self.own.id && !self.leaving
                 || self.sight(*id).is_some_and(|sight| sight.said.standing != Standing::Leaving)
         };
-        let candidates = group.eligible.intersection(among);
-        candidates.iter().filter(fit).filter(reached).collect()
+        let nodes = self.settings.nodes.iter().map(|node| node.id);
+        let fit: NodeSet = nodes.filter(fit).collect();
+        let reached = |network: NetworkId| {
+            fit.iter().filter(|id| self.reached(*id, network)).collect::<NodeSet>()
+        };
+        let reached = networks.iter().map(|&network| (network, reached(network))).collect();
+        Fitness { fit, drained: self.drained, reached }
     }
 
     /// Whether a message is for us; one for somebody else is passed on, if it came from its
@@ -223,6 +223,38 @@ impl Cluster {
         for (_, network) in shared.into_iter().take(count) {
             self.out.push_back(Transmit { to, network, channel, body: body.to_vec() });
         }
+    }
+}
+
+/// Which nodes can own what, found out at once for all groups that are asked about.
+pub struct Fitness {
+    /// Those that are here and do not leave.
+    fit: NodeSet,
+    /// Those that are to own nothing, if others can.
+    drained: NodeSet,
+    /// By network, those that are reached there as well as anybody.
+    reached: Vec<(NetworkId, NodeSet)>,
+}
+
+impl Fitness {
+    /// Who can own a group when there is need: a drained member where no other can.
+    pub fn able_at_all(&self, group: &Group, among: NodeSet) -> NodeSet {
+        let able = self.able(group, among);
+        if able.is_empty() { self.fit(group, among) } else { able }
+    }
+
+    /// Who can own a group.
+    pub fn able(&self, group: &Group, among: NodeSet) -> NodeSet {
+        self.fit(group, among.difference(self.drained))
+    }
+
+    fn fit(&self, group: &Group, among: NodeSet) -> NodeSet {
+        let fit = group.eligible.intersection(among).intersection(self.fit);
+        let on = |network: &NetworkId| {
+            let known = self.reached.iter().find(|(known, _)| known == network);
+            known.map_or(NodeSet::EMPTY, |(_, reached)| *reached)
+        };
+        group.networks.iter().map(on).fold(fit, NodeSet::intersection)
     }
 }
 

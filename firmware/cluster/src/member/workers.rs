@@ -31,6 +31,11 @@ impl Workers {
         Self { networks, told: NodeSet::EMPTY }
     }
 
+    /// Networks that have virtual addresses.
+    pub fn networks(&self) -> &[NetworkId] {
+        &self.networks
+    }
+
     /// Other networks have virtual addresses.
     pub fn renew(&mut self, groups: &[Group]) {
         self.networks = Self::new(groups).networks;

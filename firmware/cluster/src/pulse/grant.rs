@@ -20,14 +20,24 @@ use alloc::vec::Vec;
 use base::Instant;
 use model::Policy;
 
+/// What echoes and peers grant: the same on every network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grant {
+    /// Until when, if no witness is asked.
+    until: Instant,
+    /// Whether we hear a member, or may have failed to.
+    heard: bool,
+}
+
 impl Pulse {
-    /// The end of our lease on a network, from all that is known at `now`.
-    pub(super) fn granted(&self, gate: &Gate, now: Instant) -> Instant {
+    /// What echoes and peers grant, from all that is known at `now`.
+    pub(super) fn grant(&self, now: Instant) -> Grant {
         if self.peers.is_empty() {
-            return Instant::FAR;
+            return Grant { until: Instant::FAR, heard: false };
         }
         let lease = self.orders.lease;
-        let mut echoes: Vec<Instant> = self.members().map(|(echoed_at, _)| echoed_at).collect();
+        let members: Vec<(Instant, Instant)> = self.members().collect();
+        let mut echoes: Vec<Instant> = members.iter().map(|(echoed_at, _)| *echoed_at).collect();
         echoes.sort_unstable_by(|a, b| b.cmp(a));
         let of = match self.policy {
             Policy::Quorum => self.configured,
@@ -38,27 +48,30 @@ impl Pulse {
             if echoed == Instant::ZERO { Instant::ZERO } else { echoed + lease }
         };
         let strong = decisive.map_or(Instant::ZERO, end);
-        if self.policy == Policy::Quorum {
-            return strong;
-        }
         let newest = echoes.first().copied().map_or(Instant::ZERO, end);
-        let (heard, unechoed) = self.company(now);
+        let (heard, unechoed) = self.company(now, &members);
         // Whom we do not hear because what it said was lost here may well be there.
         let lost = self.lost_at.is_some_and(|at| now.since(at) <= self.orders.patience);
         let heard = heard || (lost && self.late_at.is_some());
         let weak = match (heard, unechoed) {
+            _ if self.policy == Policy::Quorum => Instant::ZERO,
             (_, true) => Instant::ZERO,
             (false, false) => end(self.sent.last_at()),
             (true, false) => newest,
         };
-        let granted = strong.max(weak);
+        Grant { until: strong.max(weak), heard }
+    }
+
+    /// The end of our lease on a network.
+    pub(super) fn granted(&self, grant: Grant, gate: &Gate) -> Instant {
+        let lease = self.orders.lease;
         let minority = self.orders.members.len() * 2 <= self.configured;
         let witnesses = self.witnesses.get(gate.network.index()).is_some_and(|some| *some);
-        let asks = self.policy == Policy::Witness && witnesses;
-        if asks && (minority || !heard) {
-            granted.min(gate.answered_at.map_or(Instant::ZERO, |at| at + lease))
+        let asks = self.policy == Policy::Witness && witnesses && !self.peers.is_empty();
+        if asks && (minority || !grant.heard) {
+            grant.until.min(gate.answered_at.map_or(Instant::ZERO, |at| at + lease))
         } else {
-            granted
+            grant.until
         }
     }
 
@@ -80,7 +93,7 @@ impl Pulse {
     /// heard.
     fn members(&self) -> impl Iterator<Item = (Instant, Instant)> {
         self.orders.members.iter().filter(|member| member.id != self.own.id).map(|member| {
-            let watched = self.peers.iter().find(|watched| watched.peer == Some(*member));
+            let watched = self.watched(*member);
             watched.map_or((Instant::ZERO, Instant::ZERO), |w| (w.echoed_at(), w.heard_at))
         })
     }
@@ -90,14 +103,14 @@ impl Pulse {
     /// Who has not been heard for two and a half intervals less than L counts as silent here: our
     /// newest echo is up to one interval older than the newest heartbeat, and the survivor of two
     /// must not close before it may suspect the other.
-    fn company(&self, now: Instant) -> (bool, bool) {
+    fn company(&self, now: Instant, members: &[(Instant, Instant)]) -> (bool, bool) {
         let lease = self.orders.lease;
         let interval = self.pace.interval;
         let quiet = lease.saturating_sub(interval * 5 / 2).max(interval * 3 / 2);
-        let heard = self
-            .members()
+        let heard = members
+            .iter()
             .filter(|(_, heard_at)| *heard_at > Instant::ZERO && now.since(*heard_at) < quiet);
         let echoes = |at: Instant| at > Instant::ZERO && now.since(at) < lease;
-        heard.fold((false, false), |(_, unechoed), (at, _)| (true, unechoed || !echoes(at)))
+        heard.fold((false, false), |(_, unechoed), (at, _)| (true, unechoed || !echoes(*at)))
     }
 }

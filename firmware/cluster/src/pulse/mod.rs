@@ -47,6 +47,7 @@ pub struct Pulse {
     configured: usize,
     /// By network: whether it has witnesses.
     witnesses: Vec<bool>,
+    /// By id, ascending.
     peers: Vec<Watched>,
     gates: Vec<Gate>,
     leases: Vec<Lease>,
@@ -141,6 +142,10 @@ impl Pulse {
         let news = presence != watched.presence
             || known != watched.peer
             || !watched.said.says_the_same_as(&said);
+        // Where the token was matters once it may be with somebody who is gone; until then the
+        // next regular report is early enough.
+        let passed = (watched.said.token, watched.said.holds) != (said.token, said.holds);
+        let news = news || passed && !self.suspects.is_empty();
         if let Some(lateness) = &mut self.lateness {
             lateness.note(now, watched.late);
         }
@@ -178,7 +183,10 @@ impl Pulse {
         let hurry = orders.view != self.orders.view
             || orders.standing != self.orders.standing
             || orders.muted != self.orders.muted;
-        self.report_due |= hurry || orders.revision != self.orders.revision;
+        // That only the token was here again is told with the next regular report, unless somebody
+        // waits for it.
+        let paced = (orders.lease, orders.patience) != (self.orders.lease, self.orders.patience);
+        self.report_due |= hurry || paced || !self.suspects.is_empty();
         let left_out = self.orders.members.iter().any(|peer| !orders.members.contains(peer));
         if left_out && orders.standing == Standing::Member {
             self.hurry_until = now + self.pace.interval;
@@ -298,6 +306,12 @@ impl Pulse {
         Some(Report { obeyed, peers, gates, closings, sober, wanted })
     }
 
+    /// What is known of a peer, in this start of it.
+    fn watched(&self, peer: Peer) -> Option<&Watched> {
+        let at = self.peers.binary_search_by_key(&peer.id, |watched| watched.id).ok()?;
+        self.peers.get(at).filter(|watched| watched.peer == Some(peer))
+    }
+
     /// Until when this node may serve, for each network it is attached to.
     pub fn leases(&self) -> &[Lease] {
         &self.leases
@@ -317,9 +331,7 @@ impl Pulse {
 
     /// Closes our gates where `from` serves in a view that we are not in and must give way to.
     fn yield_to(&mut self, now: Instant, from: Peer) {
-        let Some(watched) = self.peers.iter().find(|watched| watched.peer == Some(from)) else {
-            return;
-        };
+        let Some(watched) = self.watched(from) else { return };
         let said = &watched.said;
         let ours = self.orders.view;
         let foreign = said.standing != Standing::Outside
@@ -358,11 +370,12 @@ impl Pulse {
         if self.barred.is_some_and(|(view, until)| view != self.orders.view || until <= now) {
             self.barred = None;
         }
+        let grant = self.grant(now);
         for index in 0..self.gates.len() {
             let gate = &self.gates[index];
             let input = gate::Input {
                 now,
-                granted: self.granted(gate, now),
+                granted: self.granted(grant, gate),
                 permitted: self.orders.permitted,
                 next: self.closings + 1,
                 allowed: self.allowed(gate, now),

@@ -13,6 +13,7 @@
 
 use crate::wire::{Echo, Heartbeat};
 use crate::{PathSight, Peer, Presence};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use base::time::Duration;
 use base::{Instant, NetworkId, NodeId};
@@ -100,7 +101,7 @@ pub struct Watched {
     pub heard_at: Instant,
     /// Since when it is heard without an interruption.
     pub heard_since: Instant,
-    pub said: Heartbeat,
+    pub said: Arc<Heartbeat>,
     pub paths: Vec<Path>,
     /// Since when it has said that it does not hear us; none: it hears us.
     pub unheard_since: Option<Instant>,
@@ -118,7 +119,7 @@ impl Watched {
             presence: Presence::Silent,
             heard_at: Instant::ZERO,
             heard_since: Instant::ZERO,
-            said: Heartbeat::default(),
+            said: Arc::default(),
             paths: networks.map(Path::new).collect(),
             unheard_since: None,
             jitter: Duration::ZERO,
@@ -159,7 +160,7 @@ impl Watched {
             if newest > 0 && beat.tick - newest < 64 {
                 self.measure(received_at.since(last), beat.tick - newest, interval);
             }
-            self.said = beat;
+            self.said = Arc::new(beat);
         }
         // One that was overtaken does not show that its sender still lives.
         if tick >= newest {

@@ -36,9 +36,8 @@ impl Pulse {
     pub fn calm(&self) -> Option<Duration> {
         let members = self.orders.members.iter().filter(|member| member.id != self.own.id);
         let well = |member: &Peer| {
-            self.peers.iter().any(|watched| {
-                watched.peer == Some(*member)
-                    && watched.presence == Presence::Heard
+            self.watched(*member).is_some_and(|watched| {
+                watched.presence == Presence::Heard
                     && watched.unheard_since.is_none()
                     && watched.said.suspects.is_empty()
             })

@@ -10,6 +10,7 @@ use crate::plan::{Plan, VipPlan};
 use base::{FlowKey, Instant, NetworkId, NodeId, Protocol, VipId};
 use cluster::{NodeSet, OwnershipGeneration, Role};
 use dataplane::tables::{Owner, Share, Spread};
+use std::cell::OnceCell;
 use std::net::Ipv4Addr;
 
 /// What happens to a packet.
@@ -30,9 +31,10 @@ pub(crate) struct Forwarder {
     networks: Vec<NetworkId>,
     pub flows: Known,
     own: NodeId,
-    /// Who works on flows of spread VIPs, and on which.
+    /// Who works on flows of spread VIPs.
     workers: NodeSet,
-    function: Spread,
+    /// On which, once that was asked: it takes long to build.
+    function: OnceCell<Spread>,
     /// By VIP: whether it is spread.
     spread: Vec<bool>,
 }
@@ -59,7 +61,7 @@ impl Forwarder {
             flows: Known::default(),
             own,
             workers: NodeSet::EMPTY,
-            function: Spread::default(),
+            function: OnceCell::new(),
             spread: vips.iter().map(|vip| vip.spread).collect(),
         }
     }
@@ -67,12 +69,18 @@ impl Forwarder {
     /// These nodes work on flows of spread VIPs from now on.
     pub fn set_workers(&mut self, workers: NodeSet) {
         self.workers = workers;
-        let shares = workers.iter().map(|node| Share {
-            at: if node == self.own { Owner::Us } else { Owner::Peer(node.0) },
-            identity: u64::from(node.0).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            weight: 1,
-        });
-        self.function = Spread::build(&shares.collect::<Vec<_>>());
+        self.function = OnceCell::new();
+    }
+
+    fn function(&self) -> &Spread {
+        self.function.get_or_init(|| {
+            let shares = self.workers.iter().map(|node| Share {
+                at: if node == self.own { Owner::Us } else { Owner::Peer(node.0) },
+                identity: u64::from(node.0).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                weight: 1,
+            });
+            Spread::build(&shares.collect::<Vec<_>>())
+        })
     }
 
     /// These VIPs are spread from now on.
@@ -93,7 +101,10 @@ impl Forwarder {
     /// not.
     fn worker(&self, packet: Packet) -> Option<usize> {
         let ours = packet.passed_by.is_some() || self.flows.known(packet.flow_name()).is_some();
-        match self.function.worker(&key(packet)).filter(|_| !ours && self.is_spread(packet.vip)) {
+        if ours || !self.is_spread(packet.vip) {
+            return None;
+        }
+        match self.function().worker(&key(packet)) {
             Some(Owner::Peer(node)) => Some(index(NodeId(node))),
             Some(Owner::Us | Owner::Coming(_) | Owner::Nobody) | None => None,
         }

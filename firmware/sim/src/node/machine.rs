@@ -34,6 +34,8 @@ pub(crate) struct Machine {
     pub overflowed: u64,
     /// The pulse thread's socket lost some since it was emptied last.
     pub pulse_lost: bool,
+    /// Until then the pulse thread lets datagrams wait for each other.
+    pub pulse_rests: u64,
 }
 
 /// When a thread runs next.
@@ -60,6 +62,7 @@ impl Machine {
             held: VecDeque::new(),
             overflowed: 0,
             pulse_lost: false,
+            pulse_rests: 0,
         }
     }
 
@@ -150,6 +153,7 @@ impl Machine {
         self.ring.clear();
         self.held.clear();
         self.pulse_lost = false;
+        self.pulse_rests = 0;
         for schedule in &mut self.threads {
             schedule.wake = None;
             schedule.stalled = 0;

@@ -34,7 +34,10 @@ impl World {
             if machine.receive(self.now, thread, network, datagram.clone()) {
                 self.note_received(node, &datagram, thread);
             }
-            self.wake_soon(node, thread);
+            let rests = self.nodes[node].machine.pulse_rests > self.now;
+            if thread != Thread::Pulse || !rests {
+                self.wake_soon(node, thread);
+            }
             return;
         }
         if self.nodes[node].machine.runs(Thread::Forward, self.now) {

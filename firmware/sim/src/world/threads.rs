@@ -22,9 +22,7 @@ impl World {
     pub(super) fn step_pulse(&mut self, node: usize) {
         let now = self.pulse_clock(node);
         let idle = self.is_planted(Plant::SeldomDrains) && self.now % SECOND > SECOND / 2;
-        if !idle {
-            self.drain_pulse(node, now);
-        }
+        let taken = if idle { 0 } else { self.drain_pulse(node, now) };
         let world = self.now;
         let state = &mut self.nodes[node];
         let Some(life) = &mut state.life else { return };
@@ -49,7 +47,7 @@ impl World {
         }
         self.send_pulse(node, now);
         self.publish(node, now);
-        self.sleep_pulse(node);
+        self.sleep_pulse(node, now, taken);
     }
 
     /// The clock as the pulse thread reads it.
@@ -57,10 +55,11 @@ impl World {
         self.nodes[node].machine.clock.read(self.now)
     }
 
-    /// Empties the pulse thread's sockets.
-    fn drain_pulse(&mut self, node: usize, now: Instant) {
+    /// Empties the pulse thread's sockets. Returns how many datagrams there were.
+    fn drain_pulse(&mut self, node: usize, now: Instant) -> usize {
         let state = &mut self.nodes[node];
-        let Some(life) = &mut state.life else { return };
+        let Some(life) = &mut state.life else { return 0 };
+        let taken = state.machine.pulse_socket.len();
         while let Some(received) = state.machine.pulse_socket.pop_front() {
             let (stamp, network, datagram) = received;
             if self.options.plant == Some(Plant::ForgetfulWindow)
@@ -76,6 +75,7 @@ impl World {
         if std::mem::take(&mut state.machine.pulse_lost) {
             life.pulse.handle_loss(now);
         }
+        taken
     }
 
     /// Sends what the pulse thread has to send: heartbeats, greetings, questions to witnesses.
@@ -131,12 +131,17 @@ impl World {
         }
     }
 
-    /// When the pulse thread runs next.
-    fn sleep_pulse(&mut self, node: usize) {
-        let state = &self.nodes[node];
+    /// When the pulse thread runs next: at a deadline, or when something comes. Where many speak
+    /// and all is well, what comes waits for more.
+    fn sleep_pulse(&mut self, node: usize, now: Instant, taken: usize) {
+        let state = &mut self.nodes[node];
         let Some(life) = &state.life else { return };
         let greeting = life.sealing.as_ref().map(Sealing::next_greeting);
-        let deadline = life.pulse.next_deadline().into_iter().chain(greeting).min();
+        let calm = life.pulse.calm().filter(|_| taken > 1).map(|calm| now + calm);
+        let deadline = life.pulse.next_deadline().into_iter().chain(greeting).chain(calm).min();
+        let clock = &state.machine.clock;
+        let rests = deadline.filter(|_| calm.is_some() && !clock.is_stopped());
+        state.machine.pulse_rests = rests.map_or(0, |until| clock.world(until));
         self.sleep(node, Thread::Pulse, deadline);
     }
 
