@@ -71,7 +71,7 @@ impl Ties {
 /// The kernel gives no event descriptor or no random octets.
 pub fn join(
     (plan, text): (&mut Plan, &str),
-    (secret, newcomer): (Option<String>, Option<Coming>),
+    (secret, newcomer): (Option<model::config::Secret>, Option<Coming>),
     (place, folder): (Place, &Path),
     ties: Ties,
     (threads, journal): (&Threads, &Journal),
@@ -90,7 +90,11 @@ pub fn join(
         journal.boot("cluster", detail);
         return Ok(None);
     };
-    let secrets = Secrets::one(Secret::new(&secret));
+    let (send, also) = (Secret::new(&secret.send), secret.other.as_deref().map(Secret::new));
+    if also.is_some() {
+        journal.boot("cluster", "other-secret is accepted beside the secret");
+    }
+    let secrets = Secrets { send, also };
     // The box's own folder is in memory, and forgotten; the other boxes remember.
     let count: Option<PathBuf> = (place == Place::Lab).then(|| folder.join(COUNT));
     let record = Record::first(text.to_owned(), About::default());

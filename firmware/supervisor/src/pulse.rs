@@ -194,11 +194,20 @@ impl PulseThread {
         workers.chain([self.control_progress.load(Ordering::Relaxed)]).collect()
     }
 
+    /// Sends what there is to send, in one call for each port: many boxes are told at once.
     fn send(&mut self, state: &mut State) {
-        while let Some((port, frame)) = self.beat.poll_frame() {
-            if let Some((_, Some(sockets))) = state.sockets.get_mut(&port) {
+        let frames: Vec<_> = std::iter::from_fn(|| self.beat.poll_frame()).collect();
+        if frames.is_empty() {
+            return;
+        }
+        for (port, (_, sockets)) in &mut state.sockets {
+            let Some(sockets) = sockets else { continue };
+            let of_port = frames.iter().filter(|(of, _)| of == port);
+            let burst: Vec<_> =
+                of_port.map(|(_, frame)| (frame.as_slice(), Offload::NONE)).collect();
+            if !burst.is_empty() {
                 // What cannot be sent is sent again in an interval, as everything here.
-                let _ = sockets.transmitter.send(&[(&frame, Offload::NONE)]);
+                let _ = sockets.transmitter.send(&burst);
             }
         }
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use model::config::{
-    Cluster, Config, Newcomer, Newcomers, Node, NodeDocument, Policy, Problem, Profile, Users,
+    Cluster, Config, Newcomer, Newcomers, Node, NodeDocument, Policy, Problem, Profile, Secret,
+    Users,
 };
 use model::event::Event;
 
@@ -25,7 +26,7 @@ pub struct Settings {
     /// The cluster document as it was read.
     pub text: String,
     /// What only the boxes of the cluster know.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// What the box brings to a running cluster, and whom it asks to let it in.
     pub newcomer: Option<Coming>,
 }
@@ -35,7 +36,7 @@ pub type Coming = (Newcomer, Vec<IpAddr>);
 
 impl Settings {
     /// The secret, and what a box without a cluster document goes by.
-    pub fn introduction(&self) -> (Option<String>, Option<Coming>) {
+    pub fn introduction(&self) -> (Option<Secret>, Option<Coming>) {
         (self.secret.clone(), self.newcomer.clone())
     }
 }

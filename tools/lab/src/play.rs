@@ -11,6 +11,7 @@ pub mod file;
 mod gaps;
 mod namespaces;
 mod operator;
+mod secret;
 mod storm;
 mod wanted;
 
@@ -30,6 +31,7 @@ use file::{Check, Script, Step};
 use model::config::ServiceProtocol;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often a client asks where a check does not say it.
@@ -54,6 +56,9 @@ pub trait Nodes {
     /// Makes something go wrong with a node in the way that is theirs alone; nothing where it is
     /// done as with every host. What it gives is to be shown, or went wrong.
     fn own_way(&mut self, fault: &Fault) -> Option<Result<String, String>>;
+
+    /// Where a node's own document is, if it can be changed.
+    fn document(&self, node: &Host) -> Option<PathBuf>;
 
     /// All that a node has logged since it was started.
     fn log(&mut self, node: &str) -> String;
@@ -148,6 +153,7 @@ impl<'a> Play<'a> {
             Step::Mark(_) => self.mark(),
             Step::Since(since) => self.since(since),
             Step::Start(names) => self.start_nodes(names),
+            Step::Secret(secret) => self.write_secret(secret),
             Step::Repeat(repeat) => self.repeat(repeat.times, &repeat.step),
             Step::Storm(storm) => self.storm(storm),
             Step::Flood(flood) => {

@@ -225,6 +225,11 @@ impl Nodes for Appliances<'_> {
         }
     }
 
+    fn document(&self, _node: &Host) -> Option<PathBuf> {
+        // It is in the image.
+        None
+    }
+
     fn log(&mut self, node: &str) -> String {
         self.guests.get(node).map(Guest::transcript).unwrap_or_default()
     }

@@ -42,7 +42,7 @@ use crate::operator::Role;
 
 pub use manual::manual;
 pub use newcomer::{NewPort, Newcomer};
-pub use node::NodeDocument;
+pub use node::{NodeDocument, Secret};
 pub use ports::{BadPorts, PortRanges};
 pub use problem::Problem;
 pub use value::{BadDuration, duration};

@@ -11,16 +11,32 @@ use base::Prefix;
 use super::newcomer::{NewPort, Newcomer};
 use super::problem::{Problem, Report};
 use super::raw;
-use super::read::At;
+use super::read::{At, Table};
 use super::schema::NODE_DOCUMENT;
 
-/// The node document.
+/// What only the boxes of a cluster know: they seal with it what they tell each other.
 #[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The box sends with this one, and accepts it.
+    pub send: String,
+    /// It accepts this one, too, while the secret is being changed.
+    pub other: Option<String>,
+}
+
+impl fmt::Debug for Secret {
+    /// Not the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.other.is_some() { "two are known" } else { "known" })
+    }
+}
+
+/// The node document.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeDocument {
     /// Which [`super::Node`] of the cluster document this box is.
     pub name: String,
     /// What only the boxes of the cluster know.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// Boxes of a running cluster that are asked to let this one in. Each is on a network of one
     /// of its ports, and there is a secret, where there is one of them.
     pub peers: Vec<IpAddr>,
@@ -28,21 +44,6 @@ pub struct NodeDocument {
     pub id: Option<u8>,
     /// Its ports.
     pub ports: Vec<NewPort>,
-}
-
-impl fmt::Debug for NodeDocument {
-    /// Not the secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = self.secret.as_ref().map(|_| "known");
-        let Self { name, peers, id, ports, .. } = self;
-        f.debug_struct("NodeDocument")
-            .field("name", name)
-            .field("secret", &secret)
-            .field("peers", peers)
-            .field("id", id)
-            .field("ports", ports)
-            .finish()
-    }
 }
 
 impl NodeDocument {
@@ -55,7 +56,7 @@ impl NodeDocument {
         let document = raw::document(&mut report, text).and_then(|root| {
             let table = raw::top(&mut report, &root, &NODE_DOCUMENT);
             let name = table.name(&mut report, "name");
-            let secret = table.secret(&mut report, "secret");
+            let secret = secret(&mut report, &table);
             let peers = table.addresses(&mut report, "peers");
             let id = table.integer(&mut report, "id").and_then(|id| u8::try_from(id.value).ok());
             let ports = raw::each(&mut report, &table, "port", raw::port);
@@ -63,7 +64,7 @@ impl NodeDocument {
             check_peers(&mut report, &peers, &own.collect::<Vec<_>>());
             let ports: Vec<_> = ports.into_iter().filter_map(port).collect();
             if let Some(At { at, .. }) = peers.first()
-                && table.secret(&mut Report::new(text), "secret").is_none()
+                && secret.is_none()
             {
                 let what = "a box without a secret is let in by nobody";
                 report.absent(*at, "peers", what, "expected a key secret");
@@ -80,6 +81,25 @@ impl NodeDocument {
         let newcomer = || Newcomer { name: name.clone(), id: *id, ports: ports.clone() };
         (!peers.is_empty()).then(newcomer)
     }
+}
+
+/// The secret, and the other one that is accepted.
+fn secret(report: &mut Report<'_>, table: &Table<'_, '_>) -> Option<Secret> {
+    let send = table.secret(report, "secret");
+    let other = table.secret(report, "other-secret");
+    if let Some(other) = &other {
+        let (path, at) = ("other-secret", other.at);
+        match &send {
+            None => {
+                report.absent(at, path, "there is no secret beside it", "expected a key secret")
+            }
+            Some(send) if send.value == other.value => {
+                report.wrong(at, path, "the same as the secret", "expected another one, or none");
+            }
+            Some(_) => {}
+        }
+    }
+    Some(Secret { send: send?.value, other: other.map(|other| other.value) })
 }
 
 fn port(port: raw::Port) -> Option<NewPort> {

@@ -165,12 +165,11 @@ impl<'v, 't> Table<'v, 't> {
         hash.map(|hash| hash.value)
     }
 
-    pub(super) fn secret(&self, report: &mut Report<'_>, name: &'static str) -> Option<String> {
-        let secret = self.string(report, name, |text| {
+    pub(super) fn secret(&self, report: &mut Report<'_>, name: &'static str) -> Option<At<String>> {
+        self.string(report, name, |text| {
             let fits = (limits::SECRET_OCTETS_LEAST..=limits::SECRET_OCTETS).contains(&text.len());
             fits.then(|| text.to_string()).ok_or_else(|| "this is too short or too long".into())
-        });
-        secret.map(|secret| secret.value)
+        })
     }
 
     pub(super) fn boolean(&self, report: &mut Report<'_>, name: &'static str) -> Option<bool> {

@@ -624,14 +624,31 @@ fn a_refused_document_lets_in_whom_it_meant_to_and_never_everybody() {
 fn a_node_document_says_which_node_this_is() {
     assert_eq!(NodeDocument::parse("name = \"n1\"").unwrap().name, "n1");
     let known = NodeDocument::parse("name = \"n1\"\nsecret = \"0123456789abcdef\"").unwrap();
-    assert_eq!(known.secret.as_deref(), Some("0123456789abcdef"));
+    let secret = |other: Option<&str>| Secret {
+        send: "0123456789abcdef".into(),
+        other: other.map(Into::into),
+    };
+    assert_eq!(known.secret, Some(secret(None)));
     assert!(!alloc::format!("{known:?}").contains("0123"), "it is never shown");
+    let text = "name = \"n1\"\nsecret = \"0123456789abcdef\"\nother-secret = \"fedcba9876543210\"";
+    let changing = NodeDocument::parse(text).unwrap();
+    assert_eq!(changing.secret, Some(secret(Some("fedcba9876543210"))));
+    let shown = alloc::format!("{changing:?}");
+    assert!(!shown.contains("0123") && !shown.contains("fedc"), "neither is shown: {shown}");
     for (text, told) in [
         ("", "1:1 name: missing"),
         ("name = 1", "1:8 name: an integer stands here"),
         ("name = \"n1\"\nnode = 1", "2:1 node: unknown key \"node\""),
         ("name = n1", "1:8 document: "),
         ("name = \"n1\"\nsecret = \"short\"", "2:10 secret: this is too short or too long"),
+        (
+            "name = \"n1\"\nother-secret = \"0123456789abcdef\"",
+            "2:16 other-secret: there is no secret beside it, expected a key secret",
+        ),
+        (
+            "name = \"n1\"\nsecret = \"0123456789abcdef\"\nother-secret = \"0123456789abcdef\"",
+            "3:16 other-secret: the same as the secret, expected another one, or none",
+        ),
     ] {
         let problems = NodeDocument::parse(text).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");

@@ -31,6 +31,8 @@ pub(super) struct Scene {
     pub down: BTreeSet<String>,
     /// How long each log was at the last step `mark`.
     pub marks: BTreeMap<String, usize>,
+    /// The secret that the lab began with, once it is being changed.
+    pub secret: Option<String>,
 }
 
 impl Play<'_> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use super::wanted::{
     Busy, Configure, DownloadStart, Flood, Gaps, Members, Owned, Pick, ProbeStart, Probed, Repeat,
-    Since, Storm,
+    SecretOf, Since, Storm,
 };
 
 /// A scenario.
@@ -132,6 +132,8 @@ pub enum Step {
     Since(Since),
     /// Nodes are started, all at once.
     Start(Vec<String>),
+    /// A node's document has another secret from now on.
+    Secret(SecretOf),
     /// The same several times.
     Repeat(Repeat),
     /// Datagrams of ill will at the cluster's port.
@@ -344,6 +346,7 @@ fn check(step: &Step) -> Result<(), String> {
         | Step::Mark(_)
         | Step::Since(_)
         | Step::Start(_)
+        | Step::Secret(_)
         | Step::Storm(_)
         | Step::Flood(_)
         | Step::Busy(_)
@@ -383,6 +386,11 @@ impl fmt::Display for Step {
             Step::Repeat(repeat) => write!(f, "{} times", repeat.times),
             Step::Storm(storm) => write!(f, "ill will, {} datagrams a second", storm.rate),
             Step::Flood(flood) => write!(f, "flood {} for {:?}", flood.vip, flood.time.0),
+            Step::Secret(secret) => {
+                let SecretOf { node, send, accept } = secret;
+                write!(f, "{node} seals with the {send:?} secret")?;
+                accept.map_or(Ok(()), |accept| write!(f, ", and accepts the {accept:?} one"))
+            }
             Step::Busy(busy) => write!(f, "{} busy threads for {:?}", busy.threads, busy.time.0),
             Step::Wait(time) => write!(f, "wait {:?}", time.0),
         }

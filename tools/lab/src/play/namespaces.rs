@@ -9,6 +9,7 @@ use crate::topology::Host;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The nodes of a lab that is up.
@@ -70,6 +71,10 @@ impl Nodes for Namespaces {
 
     fn own_way(&mut self, _fault: &Fault) -> Option<Result<String, String>> {
         None
+    }
+
+    fn document(&self, node: &Host) -> Option<PathBuf> {
+        Some(self.place.host_folder(&node.name).join("node.toml"))
     }
 
     fn log(&mut self, node: &str) -> String {

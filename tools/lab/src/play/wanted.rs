@@ -170,3 +170,25 @@ pub struct Busy {
     #[serde(rename = "for")]
     pub time: Time,
 }
+
+/// What a node seals with from its next start on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretOf {
+    /// The node, or the name that was picked for one.
+    pub node: String,
+    /// What it seals with, and accepts.
+    pub send: Known,
+    /// What it accepts besides.
+    pub accept: Option<Known>,
+}
+
+/// One of two secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Known {
+    /// The one that the lab began with.
+    Old,
+    /// The other one.
+    New,
+}

@@ -82,6 +82,13 @@ pub static NODE_DOCUMENT: Section = Section {
                     what they tell each other.",
         },
         Key {
+            name: "other-secret",
+            kind: Kind::Secret,
+            default: Default::Means("none"),
+            about: "A second secret that the box accepts and never seals with, while the secret \
+                    is being changed.",
+        },
+        Key {
             name: "peers",
             kind: Kind::Addresses(limits::PEERS),
             default: Default::Means("the box starts with its own cluster document"),
