@@ -11,9 +11,11 @@ use core::time::Duration;
 use super::value::Written;
 use crate::limits;
 
+mod node;
 mod tables;
 
-pub use tables::{CLUSTER_DOCUMENT, NODE_DOCUMENT};
+pub use node::NODE_DOCUMENT;
+pub use tables::CLUSTER_DOCUMENT;
 
 /// One table of a document.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Every table of the documents with every key.
+//! Every table of the cluster document with every key.
 
 use super::{Default, Key, Kind, Section, Word};
 use crate::limits;
@@ -9,7 +9,7 @@ const fn now(name: &'static str) -> Word {
 const fn later(name: &'static str) -> Word {
     Word { name, later: true }
 }
-const fn not_built(name: &'static str, about: &'static str) -> Key {
+pub(super) const fn not_built(name: &'static str, about: &'static str) -> Key {
     Key { name, kind: Kind::Later, default: Default::Means("not there"), about }
 }
 
@@ -59,54 +59,6 @@ pub static CLUSTER_DOCUMENT: Section = Section {
             kind: Kind::Tables(&USER, limits::USERS),
             default: Default::Means("the serial line needs no login, the web page has none"),
             about: "Who may log in.",
-        },
-    ],
-};
-
-/// The node document.
-pub static NODE_DOCUMENT: Section = Section {
-    header: "",
-    about: "What only this box needs to know.",
-    keys: &[
-        Key {
-            name: "name",
-            kind: Kind::Name,
-            default: Default::Required,
-            about: "Which [node.NAME] of the cluster document this box is.",
-        },
-        Key {
-            name: "secret",
-            kind: Kind::Secret,
-            default: Default::Means("none, and so no place in a cluster of several boxes"),
-            about: "What all boxes of the cluster know and nobody else does: they seal with it \
-                    what they tell each other.",
-        },
-        Key {
-            name: "other-secret",
-            kind: Kind::Secret,
-            default: Default::Means("none"),
-            about: "A second secret that the box accepts and never seals with, while the secret \
-                    is being changed.",
-        },
-        Key {
-            name: "peers",
-            kind: Kind::Addresses(limits::PEERS),
-            default: Default::Means("the box starts with its own cluster document"),
-            about: "Addresses of boxes of a running cluster, on networks of this one: without a \
-                    cluster document the box asks them to let it in, and starts with theirs.",
-        },
-        Key {
-            name: "id",
-            kind: Kind::Integer { least: 1, most: u8::MAX as u16 },
-            default: Default::Means("the lowest that is free"),
-            about: "Its number where peers let it in.",
-        },
-        Key {
-            name: "port",
-            kind: Kind::Tables(&OWN_PORT, limits::PORTS),
-            default: Default::Means("none"),
-            about: "Its ports until the cluster's document is here, and what is written into it \
-                    where it does not name the box.",
         },
     ],
 };
@@ -454,10 +406,7 @@ static PORT: Section = Section {
     keys: PORT_KEYS,
 };
 
-static OWN_PORT: Section =
-    Section { header: "port.NAME", about: "A port of this box.", keys: PORT_KEYS };
-
-static PORT_KEYS: &[Key] = &[
+pub(super) static PORT_KEYS: &[Key] = &[
     Key {
         name: "network",
         kind: Kind::Reference("network"),
