@@ -232,6 +232,9 @@ impl Flows {
         };
         let before = core::mem::replace(&mut place.part, part);
         place.since = self.clock;
+        if before == Part::Owner {
+            place.shard.let_go();
+        }
         match part {
             Part::None => {}
             Part::Owner => {

@@ -31,6 +31,8 @@ struct Entry {
     server: Option<Endpoint>,
     changed: u64,
     holder: Holder,
+    /// In which of our times as the owner that was said.
+    era: u32,
 }
 
 /// The flows of one virtual address.
@@ -43,6 +45,8 @@ pub struct Shard {
     floor: u64,
     digest: u64,
     live: usize,
+    /// Grows whenever we stop to own the address.
+    era: u32,
 }
 
 impl Shard {
@@ -72,26 +76,26 @@ impl Shard {
     }
 
     /// Every flow with its server.
-    pub fn iter(&self) -> impl Iterator<Item = (&Flow, &Endpoint, Holder)> {
-        let live = |(flow, entry): (_, &'_ Entry)| (flow, entry.holder);
-        self.entries.iter().filter_map(move |it| {
-            let (flow, holder) = live(it);
-            Some((flow, it.1.server.as_ref()?, holder))
-        })
+    pub fn iter<'s>(&'s self) -> impl Iterator<Item = (&'s Flow, &'s Endpoint, Holder)> {
+        let live = |(flow, entry): (_, &'s Entry)| {
+            Some((flow, entry.server.as_ref()?, self.holder_of(entry)))
+        };
+        self.entries.iter().filter_map(live)
     }
 
     /// Some flows behind one of them, in the order of flows.
     pub fn after(&self, flow: Option<&Flow>) -> impl Iterator<Item = (&Flow, Holder)> {
         let from = flow.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.entries.range::<Flow, _>((from, Bound::Unbounded));
-        range.filter(|(_, entry)| entry.server.is_some()).map(|(flow, entry)| (flow, entry.holder))
+        let live = range.filter(|(_, entry)| entry.server.is_some());
+        live.map(|(flow, entry)| (flow, self.holder_of(entry)))
     }
 
     /// A flow has a server. Whether that is a change.
     pub fn set(&mut self, flow: Flow, server: Endpoint, holder: Holder) -> bool {
         let known = self.entries.get_mut(&flow);
         if let Some(entry) = known.filter(|entry| entry.server == Some(server)) {
-            entry.holder = holder;
+            (entry.holder, entry.era) = (holder, self.era);
             return false;
         }
         self.change(flow, Some(server), holder);
@@ -113,7 +117,18 @@ impl Shard {
 
     /// Who knows of a flow.
     pub fn holder(&self, flow: &Flow) -> Option<Holder> {
-        self.entries.get(flow).filter(|entry| entry.server.is_some()).map(|entry| entry.holder)
+        let live = self.entries.get(flow).filter(|entry| entry.server.is_some());
+        live.map(|entry| self.holder_of(entry))
+    }
+
+    /// The address is not ours any more: what our forwarders knew of it they may forget, and it is
+    /// a copy from now on.
+    pub const fn let_go(&mut self) {
+        self.era = self.era.wrapping_add(1);
+    }
+
+    fn holder_of(&self, entry: &Entry) -> Holder {
+        if entry.era == self.era { entry.holder } else { Holder::Copied }
     }
 
     /// What changed behind a number, in order: the number, the flow, and its server now.
@@ -137,7 +152,7 @@ impl Shard {
 
     fn change(&mut self, flow: Flow, server: Option<Endpoint>, holder: Holder) {
         self.head += 1;
-        let entry = Entry { server, changed: self.head, holder };
+        let entry = Entry { server, changed: self.head, holder, era: self.era };
         if let Some(server) = server {
             self.digest ^= digest(&flow, &server);
             self.live += 1;

@@ -261,6 +261,24 @@ fn a_new_owner_keeps_what_was_copied_until_it_must_be_silent() {
 }
 
 #[test]
+fn what_a_forwarder_told_while_the_address_was_here_is_a_copy_afterwards() {
+    let mut world = World::new();
+    world.follow(false);
+    world.tell(1, Some(server(1)));
+    world.run(300);
+    let copies = |world: &World| world.nodes[1].copies(VIP).count();
+    // For a moment both own it, as two parts of a cluster do that was parted.
+    world.part(1, Part::Owner);
+    world.nodes[1].handle_flow(world.now, 0, ADDRESS, &flow(1), Some(server(1)));
+    assert_eq!(copies(&world), 0, "the forwarder knows it");
+    world.follow(false);
+    world.run(300);
+    assert_eq!(copies(&world), 1, "it may forget it");
+    world.part(1, Part::Owner);
+    assert_eq!(copies(&world), 1);
+}
+
+#[test]
 fn what_the_old_owner_says_last_still_reaches_the_new_one() {
     let mut world = World::new();
     world.follow(true);

@@ -218,16 +218,18 @@ impl FlowTable {
             }
             return;
         }
-        let known = selection == tables.selection;
-        if known && !(told && self.telling.anew.is_some()) {
+        let known = selection == tables.selection && !(told && self.telling.anew.is_some());
+        if known && tables.copies.is_empty() {
             return;
         }
         let record = *self.record(slot);
         let Some((service, server)) = served(&record, tables) else { return };
         let copied = tables.copies.by_request(&key);
-        if copied.is_some_and(|copied| copied.server != record.server())
-            && is_before(record.touched, Ticks::at(tables.copies.since()))
-        {
+        let contradicted = copied.is_some_and(|copied| copied.server != record.server());
+        if known && !contradicted {
+            return;
+        }
+        if contradicted && is_before(record.touched, Ticks::at(tables.copies.since())) {
             // From an earlier time that the address was ours: whoever had it since knows better.
             self.mark(slot, false, 0);
             ended(&record);
@@ -239,7 +241,8 @@ impl FlowTable {
         if differs {
             let endpoint = (server.address, server.port.unwrap_or(key.destination_port));
             self.telling.notes.push_back(Note::Flow { key, server: Some(endpoint) });
-        } else if told {
+        } else if told || contradicted {
+            // What came late from the owner before is not so.
             self.telling.notes.push_back(Note::Flow { key, server: None });
         }
         self.mark(slot, differs, tables.selection);

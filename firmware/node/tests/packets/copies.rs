@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base::FlowKey;
 use dataplane::flow::Note;
 use dataplane::tables::Owner;
 use fixtures::{ACK, FIN, PSH, RST, SYN};
@@ -260,21 +261,29 @@ fn a_record_from_an_earlier_time_gives_way_to_a_copy() {
     lab.give_away("www", Owner::Peer(0));
     lab.wait(Duration::from_secs(1));
     // There the connection ended, and the same client's next one got the other server.
-    let mut other = followed();
-    let key = |note: &Note| match note {
-        Note::Flow { key, .. } => *key,
-        Note::Telling { .. } | Note::Told { .. } => unreachable!("a flow was told"),
-    };
-    connect(&mut other, "10.0.0.21");
-    other.set_state("pair/p1", ServerState::Draining);
-    other.wait(ROUND);
-    let key = key(&notes(&mut other)[0]);
+    let key = key_of("10.0.0.21");
     let server = Some((base::address::mapped([10, 0, 0, 22].into()), 8_080));
     lab.copy(&[Note::Flow { key, server }]);
     lab.give_away("www", Owner::Us);
     lab.wait(ROUND);
     let data = outside(&tcp(&client, PAIR, PSH | ACK, b"x"));
     assert_eq!(lab.receive(&data).verdict, "forward pair/p2");
+}
+
+#[test]
+fn a_copy_that_comes_late_and_says_otherwise_than_our_own_flow_is_told_to_be_over() {
+    let mut lab = followed();
+    let client = connect(&mut lab, "10.0.0.21");
+    lab.wait(ROUND);
+    assert_eq!(lab.told(), [""; 0], "it is where everybody would look for it");
+    let server = Some((base::address::mapped([10, 0, 0, 22].into()), 8_080));
+    lab.copy(&[Note::Flow { key: key_of("10.0.0.21"), server }]);
+    lab.wait(Duration::from_millis(10));
+    let data = outside(&tcp(&client, PAIR, PSH | ACK, b"x"));
+    assert_eq!(lab.receive(&data).verdict, "forward pair/p1", "our own flow goes on");
+    lab.wait(ROUND);
+    let told = lab.told();
+    assert!(told.iter().any(|note| note.ends_with("over")), "{told:?}");
 }
 
 #[test]
@@ -287,4 +296,16 @@ fn a_flow_of_another_boxs_address_is_forgotten_after_a_minute() {
     assert_eq!(lab.flows(), before, "it may come back");
     lab.wait(Duration::from_secs(20));
     assert_eq!(lab.flows(), 0);
+}
+
+/// The key of the connection that [`connect`] makes to a server.
+fn key_of(server: &str) -> FlowKey {
+    let mut other = followed();
+    connect(&mut other, server);
+    other.set_state("pair/p1", ServerState::Draining);
+    other.wait(ROUND);
+    match notes(&mut other)[0] {
+        Note::Flow { key, .. } => key,
+        Note::Telling { .. } | Note::Told { .. } => unreachable!("a flow was told"),
+    }
 }

@@ -116,12 +116,14 @@ impl Known {
             !(earlier && copies.get(name).is_some_and(|copied| *copied != record.server))
         });
         for (name, record) in &mut self.records {
-            let looked = record.looked == Some(servers) && !(anew && record.told);
+            // What came late from the owner before, and our own flow says otherwise.
+            let contradicted = copies.get(name).is_some_and(|copied| *copied != record.server);
+            let looked = record.looked == Some(servers) && !(anew && record.told) && !contradicted;
             if !record.established || looked || !owns(name.vip) {
                 continue;
             }
             let differs = record.server != select(*name, servers);
-            if differs || record.told {
+            if differs || record.told || contradicted {
                 let server = differs.then_some(record.server);
                 notes.push(Note::Flow { name: *name, server });
             }
