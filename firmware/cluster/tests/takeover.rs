@@ -242,3 +242,25 @@ fn who_stands_by_for_a_vip_is_who_takes_it_over() {
         }
     }
 }
+
+#[test]
+fn whoever_starts_again_before_it_was_missed_leaves_its_addresses_to_those_that_have_the_flows() {
+    let mut world = World::new(settings(3, 1, 3, Policy::Witness));
+    world.run(Duration::from_secs(2));
+    let owner = world.serving(VipId(0))[0];
+    world.start(owner, 2);
+    let mut next = Vec::new();
+    for _ in 0..200 {
+        world.run(Duration::from_millis(5));
+        next = world.serving(VipId(0));
+        if !next.is_empty() {
+            break;
+        }
+    }
+    assert!(next.len() == 1 && next[0] != owner, "{owner:?} starts again, then {next:?} serves");
+    world.run(Duration::from_secs(3));
+    world.assert_view(&[1, 2, 3]);
+    let owned = (0..3).filter(|vip| world.serving(VipId(*vip)) == [owner]).count();
+    assert_eq!(owned, 1, "and it has its share again, by a move");
+    assert!(world.overlaps.is_empty());
+}

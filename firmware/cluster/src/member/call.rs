@@ -175,11 +175,12 @@ impl Cluster {
             if holding || call.seq < self.seen {
                 return Err(Objection::Newer);
             }
-            let left_out = view.members.iter().filter(|member| !call.members.contains(member));
+            let mut left_out = view.members.iter().filter(|member| !call.members.contains(member));
             let suspected = self.suspected();
-            let heard = left_out.map(|member| member.id).any(|id| {
-                let again = call.members.iter().any(|member| member.id == id);
-                !again && !suspected.contains(id) && !self.leaves(id)
+            let heard = left_out.any(|left| {
+                let again = call.members.iter().any(|member| member.id == left.id);
+                let gone = self.leaves(left.id) || self.went_on(left);
+                !again && !suspected.contains(left.id) && !gone
             });
             return if heard && !call.forced { Err(Objection::Heard) } else { Ok(()) };
         }

@@ -21,6 +21,7 @@
 //! to Taking: our lease ended where a token does not prove that nobody has taken our place.
 
 use super::Cluster;
+use super::call::margin;
 use crate::placement::NOBODY;
 use crate::wire::Origin;
 use crate::{Event, NodeSet, Ownership, OwnershipGeneration, Role};
@@ -371,20 +372,36 @@ impl Cluster {
     /// In a minority, those who hear us and whom we do not hear must have closed before. One who
     /// was in our view before closes with the first heartbeat of the new one, and several are sent
     /// in its first interval ([`crate::Pulse::handle_orders`]); others need to hear twice that they
-    /// are not heard. Who is suspected was asked for from its second missing heartbeat on.
+    /// are not heard, and one that stands still does not hear it before its lease has run out. Who
+    /// is suspected was asked for from its second missing heartbeat on.
     fn caution(&self) -> (Duration, Duration) {
         let interval = self.pace.interval;
         match (self.careful, self.kin) {
             (false, _) => (Duration::ZERO, interval),
             (true, true) => (interval, self.patience.saturating_sub(interval * 2).max(interval)),
-            (true, false) => (interval * 3, self.patience),
+            (true, false) => (self.strangers_lease().max(interval * 3), self.patience),
         }
+    }
+
+    /// How long a lease may last of somebody who served when it was heard last and is not in our
+    /// view, from when it was told of that view: it may have agreed on any L with others. Who has
+    /// not been heard for longer than two such leases is taken for gone.
+    fn strangers_lease(&self) -> Duration {
+        let members = self.members();
+        let longest = self.pace.ceiling + margin(self.pace.ceiling) + self.pace.interval;
+        let mut peers = self.report.iter().flat_map(|report| &report.peers);
+        let stranger = peers.any(|sight| {
+            let serves = sight.said.gates.iter().any(|gate| gate.open);
+            let recent = self.clock.since(sight.heard_at) < longest * 2;
+            serves && recent && !members.contains(sight.peer.id)
+        });
+        if stranger { longest } else { Duration::ZERO }
     }
 
     /// Whether somebody has answered for a VIP so short ago that its lease may last. With a quorum
     /// every lease that the fence does not cover has run out.
     fn lives(&self, vip: VipId) -> bool {
-        let length = self.patience + super::call::margin(self.patience);
+        let length = self.patience + margin(self.patience);
         self.settings.policy != Policy::Quorum
             && self.answered[vip.index()].is_some_and(|at| self.clock.since(at) < length)
     }

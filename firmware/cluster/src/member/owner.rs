@@ -85,7 +85,7 @@ impl Cluster {
         }
         let owners: Vec<NodeId> = table.iter().map(|entry| entry.owner).collect();
         let spreads = self.documents.spreads(self.seen, self.members().len());
-        for (group, owner) in self.adopters(&owners, members) {
+        for (group, owner) in self.heirs(owners, stayed, members) {
             let vacated = self.table[group].owner == NOBODY;
             // Not everybody has stopped serving it yet, see `document.rs`.
             if !(spreads && vacated) {
@@ -93,6 +93,23 @@ impl Cluster {
             }
         }
         (table, 1)
+    }
+
+    /// Who adopts what in a new view: those that were in the old one, where one of them can, since
+    /// they have the copies of its flows. Whoever has only come, or started again, gets its share
+    /// by moves that bring the flows along.
+    fn heirs(
+        &self,
+        mut owners: Vec<NodeId>,
+        stayed: NodeSet,
+        members: NodeSet,
+    ) -> Vec<(usize, NodeId)> {
+        let mut heirs = if stayed.is_empty() { Vec::new() } else { self.adopters(&owners, stayed) };
+        for (group, owner) in &heirs {
+            owners[*group] = *owner;
+        }
+        heirs.extend(self.adopters(&owners, members));
+        heirs
     }
 
     /// Everything that the holder of the token does with it.

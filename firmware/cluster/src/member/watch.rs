@@ -116,6 +116,10 @@ impl Cluster {
             (missed, missed && self.deadlocked())
         };
         let members = if forced { self.connected_members() } else { wanted };
+        // Whoever leaves and has nobody left to tell is gone.
+        if call && members.is_empty() {
+            return self.drop_out();
+        }
         if call && self.lawful(&members) {
             self.call(members, forced);
         }
@@ -221,6 +225,7 @@ impl Cluster {
                 && !self.condemned.contains(member.id)
                 && !restarted(member)
                 && !self.has_left(member.id)
+                && !self.went_on(member)
         };
         let mut wanted: Vec<Peer> = view.members.iter().filter(stays).copied().collect();
         let rest = ids(&wanted);
@@ -232,6 +237,21 @@ impl Cluster {
         joining.sort_unstable();
         wanted.extend(joining);
         wanted
+    }
+
+    /// A member that is in a newer view without us, and has another document there: it consents to
+    /// nothing of ours, and is taken in once it has ours.
+    pub(super) fn went_on(&self, member: &Peer) -> bool {
+        let ours = self.view.as_ref().map_or(ViewId::NONE, |view| view.id);
+        self.sight(member.id).is_some_and(|sight| {
+            let said = &sight.said;
+            sight.peer == *member
+                && sight.presence != Presence::Silent
+                && said.standing == Standing::Member
+                && said.view > ours
+                && !said.members.contains(self.own.id)
+                && said.document != self.settings.document
+        })
     }
 
     /// A member that wants to leave and owns nothing any more.
