@@ -311,3 +311,25 @@ fn load(world: &mut World, of: &[u16]) {
         world.node(node).cluster.handle_load(now, &measured);
     }
 }
+
+#[test]
+fn whoever_has_no_weight_gives_back_what_it_had_to_take_over() {
+    for load in [0, 300] {
+        let mut settings = settings(3, 1, 3, Policy::Witness);
+        settings.nodes[2].weight = 0;
+        let mut world = World::new(settings);
+        world.run(seconds(2));
+        assert_eq!(owned_by(&world, 3), 0);
+        world.node(1).dead = true;
+        world.node(2).dead = true;
+        world.run(seconds(3));
+        assert_eq!(owned_by(&world, 3), 3, "nobody else can");
+        world.start(id(1), 2);
+        for _ in 0..20 {
+            world.run(seconds(1));
+            self::load(&mut world, &[load; 3]);
+        }
+        assert_eq!(owned_by(&world, 3), 0, "load {load}");
+        assert_eq!(owned_by(&world, 1), 3);
+    }
+}

@@ -181,7 +181,7 @@ impl Cluster {
     }
 
     /// Whether a group has not moved too often of late.
-    fn rested(&self, group: usize) -> bool {
+    pub(super) fn rested(&self, group: usize) -> bool {
         self.balance.moved_at[group][0].is_none_or(|at| self.clock.since(at) > REST)
     }
 

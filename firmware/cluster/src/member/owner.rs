@@ -312,15 +312,23 @@ impl Cluster {
         ours.filter_map(rescue).collect()
     }
 
-    /// Groups of members that are to own nothing.
+    /// Groups of members that are to own nothing, or nothing that another can.
     fn clearances(&self) -> Vec<Wish> {
         let members = self.members();
+        let idle = |id: NodeId| self.settings.node(id).is_some_and(|node| node.weight == 0);
+        let fitness = members.iter().any(idle).then(|| self.fitness(self.workers.networks()));
+        let lent = |group: usize, owner: NodeId| {
+            let Some(fitness) = fitness.as_ref().filter(|_| idle(owner)) else { return false };
+            let able = fitness.able(&self.groups[group], members);
+            let mut able = able.iter().filter(|id| !idle(*id) && self.open(*id, group));
+            self.rested(group) && able.any(|id| !self.departs(id))
+        };
         let full = |id: NodeId| self.drained.contains(id) || self.departs(id);
         let mut owners: Vec<NodeId> = self.table.iter().map(|entry| entry.owner).collect();
         let mut moved = Vec::new();
         for (group, entry) in self.table.iter().enumerate() {
             let misplaced = !self.groups[group].eligible.contains(entry.owner);
-            let moves = full(entry.owner) || misplaced;
+            let moves = full(entry.owner) || misplaced || lent(group, entry.owner);
             if entry.owner != NOBODY && moves && moved.len() < MOVES {
                 owners[group] = NOBODY;
                 moved.push(group);
@@ -329,9 +337,14 @@ impl Cluster {
         let adopted = self.adopters(&owners, members).into_iter();
         adopted
             .filter(|(group, to)| moved.contains(group) && !full(*to) && self.open(*to, *group))
+            .filter(|(group, to)| *to != self.table[*group].owner)
             .filter_map(|(group, to)| {
-                let leaves = self.departs(self.table[group].owner);
-                let reason = if leaves { Reason::Left } else { Reason::Drained };
+                let owner = self.table[group].owner;
+                let reason = match (self.departs(owner), full(owner)) {
+                    (true, _) => Reason::Left,
+                    (false, false) if idle(owner) => Reason::Levelled,
+                    (false, _) => Reason::Drained,
+                };
                 let group = u16::try_from(group).ok()?;
                 Some(Wish { group, to, reason, ready: false })
             })
