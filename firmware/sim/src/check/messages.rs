@@ -128,6 +128,9 @@ impl Checks {
         self.views.retain(|view, _| view.proposer != peer);
         self.tokens.retain(|(view, _), _| view.proposer != peer);
         self.documents.retain(|(view, _), _| view.proposer != peer);
+        for record in &mut self.vips {
+            record.obeyed.retain(|(generation, _)| generation.view.proposer != peer);
+        }
         for from in 0..self.nodes {
             self.stamps[from * self.nodes + node] = (0, Instant::ZERO);
         }
