@@ -145,14 +145,14 @@ mod tests {
 
     #[test]
     fn the_setting_is_toml_and_the_narrower_path_stands_behind() {
-        let sources = [PathBuf::from("/root/.cargo/registry/src/x")];
-        let setting = flags(Path::new("/a \"b\""), Path::new("/root/.cargo"), &sources);
+        let sources = [PathBuf::from("/home/ann/.cargo/registry/src/x")];
+        let setting = flags(Path::new("/a \"b\""), Path::new("/home/ann/.cargo"), &sources);
         let list = setting.strip_prefix("target.x86_64-unknown-linux-gnu.rustflags=").unwrap();
         let list: Vec<String> = serde_json::from_str(list).unwrap();
         assert_eq!(list[0..2], ["-C", "link-arg=-Wl,--build-id=none"]);
-        assert_eq!(list[2], "--remap-path-prefix=/root/.cargo=/cargo");
+        assert_eq!(list[2], "--remap-path-prefix=/home/ann/.cargo=/cargo");
         assert_eq!(list[3], "--remap-path-prefix=/a \"b\"=/portico");
-        assert_eq!(list[4], "--remap-path-prefix=/root/.cargo/registry/src/x=/registry");
+        assert_eq!(list[4], "--remap-path-prefix=/home/ann/.cargo/registry/src/x=/registry");
     }
 
     #[test]

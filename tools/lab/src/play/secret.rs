@@ -2,6 +2,7 @@
 
 use super::wanted::{Known, SecretOf};
 use super::{Outcome, Play};
+use model::config::NodeDocument;
 
 impl Play<'_> {
     /// Writes into a node's document what it seals with and what it accepts besides.
@@ -13,30 +14,31 @@ impl Play<'_> {
         let text = std::fs::read_to_string(&path).map_err(told)?;
         let first = match &self.scene.secret {
             Some(first) => first.clone(),
-            None => value(&text, "secret").ok_or("the node's document has no secret")?,
+            None => known(&text).ok_or("the node's document has no secret")?,
         };
         let of = |known: Known| match known {
             Known::Old => first.clone(),
             Known::New => first.chars().rev().collect(),
         };
-        let kept = text.lines().filter(|line| key(line).is_none());
+        let kept = text.lines().filter(|line| !is_about_secrets(line));
         let send = format!("secret = \"{}\"", of(wanted.send));
         let accept = wanted.accept.map(|known| format!("other-secret = \"{}\"", of(known)));
-        let lines: Vec<String> = kept.map(str::to_owned).chain([send]).chain(accept).collect();
+        // First, as tables may follow.
+        let lines: Vec<String> =
+            [send].into_iter().chain(accept).chain(kept.map(str::to_owned)).collect();
         std::fs::write(&path, lines.join("\n") + "\n").map_err(told)?;
         self.scene.secret = Some(first);
         Ok(String::new())
     }
 }
 
-/// Which of the two keys a line is about.
-fn key(line: &str) -> Option<&str> {
-    let (key, _) = line.split_once('=')?;
-    Some(key.trim()).filter(|key| matches!(*key, "secret" | "other-secret"))
+/// Whether a line is one of the two keys.
+fn is_about_secrets(line: &str) -> bool {
+    let key = line.split_once('=').map(|(key, _)| key.trim());
+    matches!(key, Some("secret" | "other-secret"))
 }
 
-/// What stands behind a key.
-fn value(text: &str, wanted: &str) -> Option<String> {
-    let line = text.lines().find(|line| key(line) == Some(wanted))?;
-    Some(line.split_once('=')?.1.trim().trim_matches('"').to_owned())
+/// What a node seals with.
+fn known(text: &str) -> Option<String> {
+    Some(NodeDocument::parse(text).ok()?.secret?.send)
 }
