@@ -46,13 +46,16 @@ pub struct Memory {
     pub blocks: u32,
     /// How many frames larger than a slot fit into one batch; each takes 68 KiB.
     pub large_frames: u16,
-    /// Octets of such frames that may wait in the kernel.
+    /// Octets of such frames that may wait in the kernel, with what it needs around them. Sixteen
+    /// of 64 KiB are enough for a worker that keeps up. Where it does not, more room only means
+    /// that each frame has waited longer, and has left the caches when its turn comes: with 64 MiB
+    /// eight connections got through at little more than half the rate (docs/performance.md).
     pub receive_buffer: u32,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { block_size: 8 * BLOCK, blocks: 8, large_frames: 8, receive_buffer: 64 << 20 }
+        Self { block_size: 8 * BLOCK, blocks: 8, large_frames: 4, receive_buffer: 1 << 20 }
     }
 }
 

@@ -40,19 +40,11 @@ pub fn size(available: u64, workers: usize, ports: usize) -> Size {
 /// What one receiver takes of so many octets: a ring, room for large frames in a batch, and what
 /// the kernel holds of large frames while they wait.
 fn memory(octets: u64) -> Memory {
-    const MIB: u64 = 1 << 20;
-    let kib = |number: u32| number << 10;
+    let usual = Memory::default();
     match octets {
-        0..4_000_000 => {
-            Memory { block_size: BLOCK, blocks: 4, large_frames: 2, receive_buffer: kib(1_024) }
-        }
-        4_000_000..80_000_000 => Memory {
-            block_size: 2 * BLOCK,
-            blocks: 8,
-            large_frames: 4,
-            receive_buffer: u32::try_from((octets / 2).min(64 * MIB)).unwrap_or(kib(8_192)),
-        },
-        _ => Memory::default(),
+        0..4_000_000 => Memory { block_size: BLOCK, blocks: 4, large_frames: 2, ..usual },
+        4_000_000..20_000_000 => Memory { block_size: 2 * BLOCK, ..usual },
+        _ => usual,
     }
 }
 
