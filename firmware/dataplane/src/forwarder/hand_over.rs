@@ -110,7 +110,9 @@ impl Forwarder {
             let Some(station) = peer.station(network) else { continue };
             let at = Owner::Peer(place);
             let mut spreads = pass.tables.spreads.iter().flatten();
-            let owns = pass.tables.vips.iter().any(|vip| vip.owner == at);
+            // Until an address has come to us its old box serves it.
+            let serves = |vip: &Vip| vip.owner == at || vip.owner == Owner::Coming(place);
+            let owns = pass.tables.vips.iter().any(serves);
             if !owns && !spreads.any(|spread| spread.has(at)) {
                 continue;
             }

@@ -127,6 +127,17 @@ fn a_reply_from_a_port_of_several_services_goes_to_every_box_that_serves_one() {
 }
 
 #[test]
+fn such_a_reply_reaches_the_old_box_of_an_address_that_is_coming_to_us() {
+    let reply = inside(&tcp("10.0.0.14:9000", CLIENT, SYN | ACK, b""));
+    let mut lab = Lab::new();
+    lab.give_away("www", Owner::Coming(0));
+    let seen = lab.receive(&reply);
+    assert_eq!(seen.verdict, "handed over");
+    let sent: Vec<_> = seen.sent.iter().map(|it| it.bytes.clone()).collect();
+    assert_eq!(sent, [passed(&reply).bytes]);
+}
+
+#[test]
 fn beside_large_replies_in_a_burst_every_box_gets_its_copy_of_the_small_ones() {
     let mut lab = Lab::new();
     peer_serves(&mut lab);
