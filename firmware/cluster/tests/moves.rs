@@ -146,6 +146,10 @@ fn who_has_left_still_passes_on_what_comes_to_it() {
             let to = world.serving(*vip)[0];
             assert_eq!(world.node(leaver).roles[vip].1, Role::Releasing { to }, "{leaver}");
         }
+        for vip in (0..6).map(VipId).filter(|vip| !mine.contains(vip)) {
+            let owner = Some(world.serving(vip)[0]);
+            assert_eq!(world.node(leaver).roles[&vip].1, Role::Other { owner }, "{leaver}");
+        }
         // Not for ever, and whoever comes again owns nothing by that.
         world.run(seconds(12));
         for vip in &mine {

@@ -225,10 +225,14 @@ impl Cluster {
         }
     }
 
-    /// Stops everything: we are in no view.
+    /// Stops everything: we are in no view. Who has left in order still knows whose the others'
+    /// addresses are: replies for them come to it until every server has learned where its gateway
+    /// is now.
     pub(super) fn release_all(&mut self) {
         for group in 0..self.groups.len() {
-            self.locals[group].owner = NOBODY;
+            if !self.leaving {
+                self.locals[group].owner = NOBODY;
+            }
             self.drive(group, Input::Dropped);
         }
     }
