@@ -12,7 +12,6 @@ mod questions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ use crate::forward::empty_measurements;
 use crate::journal::Journal;
 use crate::others::Others;
 use crate::ports::{Change, Doors};
-use crate::wiring::{ControlEnds, PortChange};
+use crate::wiring::{ControlEnds, PortChange, Progress};
 
 pub use desk::{Desk, desk};
 pub use parting::Ending;
@@ -95,8 +94,8 @@ pub struct ControlThread {
     pub desk: Desk,
     /// The other threads that carry it out.
     pub others: Others,
-    /// Grows while control makes progress.
-    pub progress: Arc<AtomicU64>,
+    /// How far control has come.
+    pub progress: Arc<Progress>,
     /// This box as a member of a cluster of several.
     pub member: Option<membership::Membership>,
     /// What waits for the other boxes.
@@ -118,8 +117,8 @@ impl ControlThread {
         let mut state = State::new(&self);
         self.ending.set_control(self.wake.clone());
         loop {
-            self.progress.fetch_add(1, Ordering::Relaxed);
             let now = clock::now();
+            self.progress.made(now);
             self.hear_workers(now);
             self.hear_ports(now, &mut state);
             self.hear_probes(now);

@@ -76,9 +76,9 @@ impl Worker {
         let mut idle_since: Option<Instant> = None;
         let mut busy_since: Option<Instant> = None;
         loop {
-            self.ends.shared.made_progress();
-            self.take_changes();
             let now = clock::now();
+            self.ends.shared.progress.made(now);
+            self.take_changes();
             if let Some(since) = busy_since.take() {
                 self.busy += now.since(since);
             }

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use base::Instant;
 use cluster::Incarnation;
@@ -27,7 +26,7 @@ use crate::settings::Coming;
 use crate::start::Place;
 use crate::threads::{Manner, Threads};
 use crate::watch::Pulse;
-use crate::wiring::{ControlEnds, WorkerShared};
+use crate::wiring::{ControlEnds, Progress, WorkerShared};
 
 /// The pulse thread's real-time priority, above control's.
 const PRIORITY: u8 = 30;
@@ -43,8 +42,8 @@ pub struct Ties {
     pub workers: Vec<Arc<WorkerShared>>,
     /// Wakes control.
     pub control: Arc<Wake>,
-    /// Grows while control makes progress.
-    pub progress: Arc<AtomicU64>,
+    /// How far control has come.
+    pub progress: Arc<Progress>,
     /// What every forwarder looks at.
     pub gates: Arc<Gates>,
     /// For everything that is drawn.
@@ -110,7 +109,7 @@ pub fn join(
     }
     let (order, orders) = RingBuffer::new(DEPTH);
     let (news, heard) = RingBuffer::new(DEPTH);
-    let progress = Arc::new(AtomicU64::new(0));
+    let progress = Arc::new(Progress::default());
     let gates = ties.gates.clone();
     let thread = PulseThread {
         beat,
@@ -131,7 +130,7 @@ pub fn join(
     }
     let member =
         Membership::new((council, forwarders), (order, heard), wake, gates, (secrets, count));
-    Ok(Some((member, Pulse::counter("pulse", progress))))
+    Ok(Some((member, Pulse::of("pulse", progress))))
 }
 
 /// Asks boxes of a running cluster to let this one in.

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::{Instant, NetworkId, Offload, PortId};
@@ -22,16 +21,13 @@ use rtrb::{Consumer, Producer};
 
 use crate::clock;
 use crate::gates::Gates;
-use crate::wiring::WorkerShared;
+use crate::wiring::{Progress, WorkerShared};
 
 /// Without deadlines the thread looks around this often.
 const IDLE: Duration = Duration::from_millis(250);
 
 /// Fewer datagrams than fit a socket.
 const MANY: usize = 64;
-
-/// Between two looks at how far the others have come.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// What control tells the pulse thread.
 pub enum Order {
@@ -71,10 +67,10 @@ pub struct PulseThread {
     pub gates: Arc<Gates>,
     /// The forwarders.
     pub workers: Vec<Arc<WorkerShared>>,
-    /// Grows while control makes progress.
-    pub control_progress: Arc<AtomicU64>,
-    /// Grows while this thread does.
-    pub progress: Arc<AtomicU64>,
+    /// How far control has come.
+    pub control_progress: Arc<Progress>,
+    /// How far this thread has.
+    pub progress: Arc<Progress>,
 }
 
 /// What the loop carries from round to round.
@@ -85,11 +81,6 @@ struct State {
     /// When every socket was last empty, and how many datagrams were taken until it was.
     drained: Instant,
     taken: usize,
-    /// When the others were last looked at.
-    looked: Instant,
-    /// How far each of forwarders and control had come when all of them had last gone on, and
-    /// when that was.
-    seen: (Instant, Vec<u64>),
 }
 
 impl PulseThread {
@@ -100,19 +91,18 @@ impl PulseThread {
             news: VecDeque::new(),
             drained: clock::now(),
             taken: 0,
-            looked: clock::now(),
-            seen: (clock::now(), self.counts()),
         };
         loop {
-            self.progress.fetch_add(1, Ordering::Relaxed);
+            self.progress.made(clock::now());
             self.obey(&mut state);
             self.empty(&mut state);
             let now = clock::now();
-            self.look_at_progress(now, &mut state);
+            self.beat.handle_progress(self.slowest());
             self.beat.handle_timeout(now);
             self.gates.set(self.beat.leases());
             self.send(&mut state);
-            self.tell(&mut state);
+            let told = self.tell(&mut state);
+            self.rouse(now, told);
             self.sleep(&state);
         }
     }
@@ -169,29 +159,24 @@ impl PulseThread {
         self.beat.handle_drained(state.drained);
     }
 
-    /// Forwarders and control have made progress if every one of them has since the last look.
-    fn look_at_progress(&mut self, now: Instant, state: &mut State) {
-        if now.since(state.looked) < LOOK {
-            return;
-        }
-        state.looked = now;
-        let counts = self.counts();
-        let (at, before) = &state.seen;
-        if counts.iter().zip(before).all(|(now, before)| now != before) {
-            // After that look, and nobody knows how long after.
-            self.beat.handle_progress(*at);
-            state.seen = (now, counts);
-        }
-        // Whoever sleeps shows by waking up that it could.
-        for worker in &self.workers {
-            worker.wake.wake();
-        }
-        self.control.wake();
+    /// When forwarders and control had all made progress.
+    fn slowest(&self) -> Instant {
+        let workers = self.workers.iter().map(|worker| worker.progress.at());
+        workers.fold(self.control_progress.at(), Instant::min)
     }
 
-    fn counts(&self) -> Vec<u64> {
-        let workers = self.workers.iter().map(|worker| worker.progress.load(Ordering::Relaxed));
-        workers.chain([self.control_progress.load(Ordering::Relaxed)]).collect()
+    /// Whoever sleeps shows by waking up that it could: once for each heartbeat, or little more.
+    /// `told`: control is awake.
+    fn rouse(&self, now: Instant, told: bool) {
+        let doze = self.beat.interval() * 3 / 4;
+        for worker in &self.workers {
+            if now.since(worker.progress.at()) >= doze {
+                worker.wake.wake();
+            }
+        }
+        if !told && now.since(self.control_progress.at()) >= doze {
+            self.control.wake();
+        }
     }
 
     /// Sends what there is to send, in one call for each port: many boxes are told at once.
@@ -212,7 +197,8 @@ impl PulseThread {
         }
     }
 
-    fn tell(&mut self, state: &mut State) {
+    /// Whether control was told anything.
+    fn tell(&mut self, state: &mut State) -> bool {
         while let Some(news) = self.beat.poll_news() {
             // Newer reports and counts replace older ones that nobody took.
             if matches!(news, News::Report(_)) {
@@ -236,6 +222,7 @@ impl PulseThread {
         if told {
             self.control.wake();
         }
+        told
     }
 
     fn sleep(&self, state: &State) {

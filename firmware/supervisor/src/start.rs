@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
@@ -101,7 +100,7 @@ fn start(
     let ties = Ties::new(&control_ends, control_wake.clone(), rng.next());
     let mut pulses = crew.set_to_work(workers, &size, &ties.gates, &mut rng, threads, journal);
     let progress = ties.progress.clone();
-    pulses.push(Pulse::counter("control", progress.clone()));
+    pulses.push(Pulse::of("control", progress.clone()));
     let joined = join((&mut plan, &text), known, (place, folder), ties, (threads, journal))?;
     let (member, pulse) = joined.unzip();
     pulses.extend(pulse);
@@ -206,7 +205,7 @@ impl Crew {
             let shared = ends.shared.clone();
             *shared.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
                 Some(empty_measurements(size.capacity.services, size.capacity.servers));
-            let progress = move || shared.progress.load(Ordering::Relaxed);
+            let progress = move || shared.progress.at();
             let name = format!("forward-{number}");
             pulses.push(Pulse { name: name.clone(), progress: Arc::new(progress) });
             let forwarder = forwarder(size, rng.next(), journal);

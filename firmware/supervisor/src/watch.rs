@@ -3,7 +3,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
@@ -18,6 +17,7 @@ use crate::clock;
 use crate::control::Ending;
 use crate::journal::Journal;
 use crate::threads::Threads;
+use crate::wiring::Progress;
 
 /// Looks around this often.
 const ROUND: Duration = Duration::from_secs(1);
@@ -42,15 +42,14 @@ pub enum End {
 pub struct Pulse {
     /// What it is.
     pub name: String,
-    /// Grows while it makes progress.
-    pub progress: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// When it last showed that it goes on.
+    pub progress: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Pulse {
-    /// A pulse over a plain counter.
-    pub fn counter(name: &str, counter: Arc<AtomicU64>) -> Self {
-        let progress = move || counter.load(Ordering::Relaxed);
-        Self { name: name.to_owned(), progress: Arc::new(progress) }
+    /// That of a thread which says itself how far it has come.
+    pub fn of(name: &str, progress: Arc<Progress>) -> Self {
+        Self { name: name.to_owned(), progress: Arc::new(move || progress.at()) }
     }
 }
 
@@ -64,7 +63,7 @@ pub fn watch(
 ) -> (End, Machine) {
     let mut said_stuck = None;
     let mut looked = clock::now();
-    let mut seen: Vec<(u64, Instant)> = pulses.iter().map(|_| (0, clock::now())).collect();
+    let mut seen: Vec<_> = pulses.iter().map(|_| (Instant::ZERO, clock::now())).collect();
     loop {
         let end = listen(&mut machine, journal).or(match ending.get() {
             Ending::REBOOT => Some(End::Restart),
@@ -85,10 +84,10 @@ pub fn watch(
         }
         looked = now;
         let mut stuck = None;
-        for (pulse, (count, since)) in pulses.iter().zip(&mut seen) {
+        for (pulse, (shown, since)) in pulses.iter().zip(&mut seen) {
             let current = (pulse.progress)();
-            if current != *count {
-                (*count, *since) = (current, now);
+            if current != *shown {
+                (*shown, *since) = (current, now);
             }
             if now.since(*since) > STUCK {
                 stuck = Some(pulse.name.as_str());

@@ -139,8 +139,8 @@ pub struct StackEnds {
 pub struct WorkerShared {
     /// Wakes the worker.
     pub wake: Wake,
-    /// Grows while the worker makes progress.
-    pub progress: AtomicU64,
+    /// How far the worker has come.
+    pub progress: Progress,
     /// The generation of the tables that the worker has.
     pub taken: AtomicU32,
     /// The newest question for all flows that other boxes would get wrong.
@@ -167,11 +167,20 @@ pub struct Measurements {
     pub busy: Duration,
 }
 
-impl WorkerShared {
-    /// Says that the calling thread's worker goes on.
-    pub fn made_progress(&self) {
-        // Nobody else writes it: no need for the cost of an atomic addition.
-        self.progress.store(self.progress.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+/// When a thread last showed that it goes on, for the others to see.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicU64);
+
+impl Progress {
+    /// The calling thread goes on. Nobody else says so of it.
+    #[inline]
+    pub fn made(&self, now: Instant) {
+        self.0.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// When it last did.
+    pub fn at(&self) -> Instant {
+        Instant::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -197,7 +206,7 @@ pub fn wire(count: usize) -> std::io::Result<Wiring> {
     for _ in 0..count.max(1) {
         let shared = Arc::new(WorkerShared {
             wake: Wake::new()?,
-            progress: AtomicU64::new(0),
+            progress: Progress::default(),
             taken: AtomicU32::new(0),
             asked: AtomicU32::new(0),
             wanted: AtomicBool::new(false),

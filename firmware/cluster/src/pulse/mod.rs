@@ -261,6 +261,11 @@ impl Pulse {
         closing.chain([self.next_beat]).chain(silent).min()
     }
 
+    /// From one heartbeat to the next.
+    pub const fn interval(&self) -> Duration {
+        self.pace.interval
+    }
+
     /// The next heartbeat to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.pop_front()

@@ -184,6 +184,11 @@ impl Beat {
         [self.pulse.next_deadline(), self.greet_at].into_iter().flatten().min()
     }
 
+    /// From one heartbeat to the next.
+    pub const fn interval(&self) -> Duration {
+        self.pulse.interval()
+    }
+
     /// For how long what comes in may wait, because all is well.
     pub fn calm(&self) -> Option<Duration> {
         self.pulse.calm()
