@@ -360,6 +360,7 @@ impl Cluster {
                 self.flaps.entry(peer.id).or_default().fell(now);
             }
         }
+        let joined = members.iter().any(|peer| !lost.contains(peer));
         let majority = self.settings.majority(members.len());
         self.careful = !majority || lost.is_empty();
         let known = ids(&lost).union(ids(members));
@@ -382,8 +383,9 @@ impl Cluster {
                 // What was released before we were in no view may have been served by others since.
                 self.drive(group, Input::Over);
             }
-            // What stopped in the view before may have been taken by those who are not in this one.
-            if self.strangers() && !self.open(self.own.id, group) {
+            // What stopped in the view before may have been taken by those who are not in this one,
+            // or in a view that one who comes from there was in.
+            if (self.strangers() || joined) && !self.open(self.own.id, group) {
                 self.doubt(group);
             }
         }

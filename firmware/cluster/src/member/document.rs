@@ -14,7 +14,7 @@ use crate::config::message::{DocumentMessage, REASON};
 use crate::config::pull::{Blob, Progress, Pull};
 use crate::config::{Decision, DocumentId, Draft, Notice, Origin, Record, Relation, UNFIT};
 use crate::identity::supersedes;
-use crate::wire::{Call, Standing};
+use crate::wire::{Call, Heartbeat, Standing};
 use crate::{Channel, Peer, Presence, Settings, Sight, ViewId};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -350,6 +350,9 @@ impl Cluster {
 
     /// Carries out the right document if we are in no view, or proposes it to ours.
     fn use_chosen(&mut self) {
+        if self.view.is_some() && self.is_stranded() {
+            self.drop_out();
+        }
         let Some((id, _)) = self.chosen() else { return };
         if !self.documents.is_staged(id) {
             return;
@@ -370,6 +373,17 @@ impl Cluster {
         let newer = self.relation(id) == Some(Relation::Newer);
         let origin = if newer { Origin::CaughtUp } else { Origin::Overruled };
         self.carry_out(id, origin);
+    }
+
+    /// Whether our view is over and no other can follow it, while enough others for one are heard
+    /// in theirs: nobody is left whom a document could be proposed to.
+    fn is_stranded(&self) -> bool {
+        let most = |said: &Heartbeat| {
+            said.standing == Standing::Member && self.settings.majority(said.members.len())
+        };
+        self.foreign().any(|sight| most(&sight.said))
+            && self.misses_token()
+            && !self.lawful(&self.wanted_members())
     }
 
     /// We left for a draft that did not come into force: we come back.

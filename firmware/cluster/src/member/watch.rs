@@ -76,7 +76,7 @@ impl Cluster {
 
     /// Somebody else may serve a group by now.
     pub(super) fn doubt(&mut self, group: usize) {
-        self.drive(group, Input::Doubt { not_before: self.clock });
+        self.drive(group, Input::Doubt { not_before: self.clock.max(self.fence) });
         for vip in &self.groups[group].vips {
             self.silent[vip.index()] = None;
         }
@@ -142,7 +142,7 @@ impl Cluster {
     }
 
     /// Whether the token is gone, or has been away for too long.
-    fn misses_token(&self) -> bool {
+    pub(super) fn misses_token(&self) -> bool {
         let now = self.clock;
         let place = self.place();
         let turn = self.pace.interval * u32::try_from(place).unwrap_or(0);
@@ -215,7 +215,7 @@ impl Cluster {
 
     /// Who should be in the view: the members that are neither condemned nor gone, and whoever
     /// can be taken in.
-    fn wanted_members(&self) -> Vec<Peer> {
+    pub(super) fn wanted_members(&self) -> Vec<Peer> {
         let Some(view) = &self.view else { return Vec::new() };
         let restarted = |member: &Peer| {
             self.sight(member.id).is_some_and(|sight| sight.peer.incarnation > member.incarnation)
