@@ -72,6 +72,8 @@ pub(crate) struct Checks {
     heard: Vec<u64>,
     /// Since when they hear each other without a longer silence, likewise.
     contact: Vec<u64>,
+    /// Until when less than half of what they say to each other arrives, both ways, likewise.
+    faint: Vec<u64>,
     /// When the newest heartbeats were sent and, by the kernel's stamp, received, likewise.
     stamps: Vec<(u64, Instant)>,
     /// How often each node fell out of a view, and when it did last.
@@ -121,6 +123,7 @@ impl Checks {
             views: HashMap::new(),
             heard: vec![0; plan.nodes * plan.nodes],
             contact: vec![0; plan.nodes * plan.nodes],
+            faint: vec![0; plan.nodes * plan.nodes],
             stamps: vec![(0, Instant::ZERO); plan.nodes * plan.nodes],
             falls: vec![(0, 0); plan.nodes],
             seals: Seals::default(),
@@ -147,12 +150,24 @@ impl Checks {
         self.heard[one] = now;
     }
 
+    /// From now on two nodes hardly hear each other, or do.
+    pub fn note_faint(&mut self, now: u64, one: usize, other: usize, faint: bool) {
+        let until = &mut self.faint[one * self.nodes + other];
+        *until = match (faint, *until) {
+            (true, _) => u64::MAX,
+            (false, u64::MAX) => now,
+            (false, until) => until,
+        };
+    }
+
     /// Whether two nodes do not hear each other on any network, either way, or have only just
-    /// begun to: what each does then, it did without the other.
+    /// begun to: what each does then, it did without the other. Where most of what they say is
+    /// lost both ways, nothing that one asks the other may be answered, and that is the same.
     fn apart(&self, now: u64, one: usize, other: usize) -> bool {
         let (there, back) = (one * self.nodes + other, other * self.nodes + one);
         let last = self.heard[there].max(self.heard[back]);
         now.saturating_sub(last) > self.deaf_after
+            || now.saturating_sub(self.faint[there]) < self.deaf_after * 4
             || now.saturating_sub(self.contact[there]) < self.deaf_after * 4
     }
 

@@ -140,8 +140,8 @@ impl Checks {
                         life.forwarder.serves(state.machine.clock.read(now), vip)
                     })
             });
-            let Some((rival, _)) = rival else { continue };
-            if state.is_excused(now) {
+            let Some((rival, its)) = rival else { continue };
+            if state.is_excused(now) || its.is_excused(now) {
                 self.excused += 1;
             } else if self.policy == Policy::Quorum || !self.apart(now, node, rival) {
                 self.fail(now, "one-owner", || {

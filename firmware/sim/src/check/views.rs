@@ -75,8 +75,9 @@ impl Checks {
 
     /// A node's lease was renewed.
     ///
-    /// **no-overlap**: once a view without a node is installed, nobody of both renews its lease
-    /// for longer than the one it had: its leases in the old view run out with the suspicion time.
+    /// **no-overlap**: once a view without a node is installed, of half as many as its own or
+    /// more, nobody of both renews its lease for longer than the one it had: its leases in the old
+    /// view run out with the suspicion time.
     pub fn renews(&mut self, now: u64, node: usize, nodes: &[Node]) {
         let Some(life) = &nodes[node].life else { return };
         if nodes[node].is_excused(now) || life.members.len() < 2 {
@@ -92,7 +93,9 @@ impl Checks {
             if !old || view.members.iter().any(|member| member.id == life.peer.id) {
                 continue;
             }
-            if self.policy != Policy::Quorum && self.apart(now, node, other) {
+            // Without a quorum fewer than half may go on for themselves; the others do, too.
+            let few = view.members.len() * 2 < life.members.len();
+            if self.policy != Policy::Quorum && (few || self.apart(now, node, other)) {
                 continue;
             }
             let (ours, theirs) = (life.view, its.view);

@@ -91,6 +91,12 @@ impl Link {
         }
     }
 
+    /// Whether faults let less than half of the frames pass.
+    pub fn is_faint(&self) -> bool {
+        let passes = |loss: &u16| 1.0 - f64::from(*loss) / 1_000.0;
+        self.cuts > 0 || self.losses.iter().map(passes).product::<f64>() < 0.5
+    }
+
     /// Adds a fault.
     pub fn impair(&mut self, impairment: Impairment) {
         match impairment {

@@ -97,6 +97,12 @@ impl Segment {
         self.links[from * self.hosts + to].relieve(impairment);
     }
 
+    /// Whether less than half of what two hosts send to each other arrives, both ways.
+    pub fn is_faint(&self, one: Host, other: Host) -> bool {
+        let faint = |from: Host, to: Host| self.links[from * self.hosts + to].is_faint();
+        faint(one, other) && faint(other, one)
+    }
+
     /// Ends the weather: from now on frames arrive, once, unharmed and in order.
     pub fn clear(&mut self) {
         self.weather = self.weather.calm();

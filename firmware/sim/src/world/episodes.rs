@@ -16,6 +16,7 @@ impl World {
                 self.on_links(network, &pairs, |segment, from, to| {
                     segment.impair(from, to, impairment);
                 });
+                self.tell_faint();
             }
             Kind::Off { node, remembers } => self.switch_off(node, remembers),
             Kind::Pause { node, how } => self.pause(node, how),
@@ -37,6 +38,7 @@ impl World {
                 self.on_links(network, &pairs, |segment, from, to| {
                     segment.relieve(from, to, impairment);
                 });
+                self.tell_faint();
             }
             Kind::Off { node, .. } => self.switch_on(node),
             Kind::Pause { node, how } => self.resume(node, how),
@@ -44,6 +46,18 @@ impl World {
             Kind::Carrier { node, network } => self.set_carrier(node, network, true),
             Kind::Move { .. } | Kind::Edit { .. } | Kind::Servers => {}
             Kind::Leave { node } => self.switch_on(node),
+        }
+    }
+
+    /// Tells the checkers who hardly hears whom, on any network.
+    fn tell_faint(&mut self) {
+        let (now, nodes) = (self.now, self.nodes.len());
+        for (one, other) in (0..nodes).flat_map(|one| (0..nodes).map(move |other| (one, other))) {
+            let faint = self.segments.iter().all(|segment| {
+                let there = one < segment.hosts() && other < segment.hosts();
+                !there || segment.is_faint(one, other)
+            });
+            self.checks.note_faint(now, one, other, faint);
         }
     }
 
