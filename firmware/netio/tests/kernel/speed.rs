@@ -13,7 +13,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::common::{Namespace, cable, is_root, plain, test_frame};
 
 #[test]
-#[ignore = "takes the whole machine for some seconds"]
+#[ignore = "takes the whole machine for some seconds; `cargo xtask test --all` runs it"]
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 fn frames_per_second_from_one_port_to_another() {
     if !is_root("frames_per_second_from_one_port_to_another") {
